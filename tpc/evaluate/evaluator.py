@@ -39,6 +39,7 @@ from tpc.plan.plan import CoefficientsPlan, Plan, VectorsPlan
 
 if TYPE_CHECKING:
     from tpc.evaluate.in_parts import Training
+    from tpc.evaluate.known_start import KnownStart
     from tpc.evaluate.sharding import Points
     from tpc.evaluate.sweep import Sweep
 
@@ -161,7 +162,8 @@ class Evaluator:
                 [catalogue.running.nothing_to_run(self.program.name)], self.program.name, of_program=True
             )
         seed = require_whole("--seed", seed, 0, self.program.name)
-        given = bind_inputs(self.program, self.inputs_with_start(inputs, seed))
+        known = self._known_start(inputs, seed)
+        given = bind_inputs(self.program, self.inputs_with_start(inputs, seed, known))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
         aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
         folder = None if checkpoint is None else Path(checkpoint)
@@ -170,7 +172,7 @@ class Evaluator:
         result = Result(
             self.program.name,
             stage.plan,
-            self._outcomes(stage.found, given, seed, reasons(stage.claims)),
+            self._from_start(self._outcomes(stage), given, seed, stage.plan, known, mesh),
             tuple(dict.fromkeys([*stage.notes, *self._unused()])),
             stage.repeats,
             None if self.start is None else self.start.started(given),
@@ -278,40 +280,70 @@ class Evaluator:
         identity = f"{self.identity} {seed} {repeat}"
         return Training.of(self.program, module, given, points, identity, loop.loop, mesh)
 
-    def inputs_with_start(self, inputs: Mapping[str, Any] | None, seed: int) -> Mapping[str, Any]:
-        """The inputs, and the scalars of the start that are not among them."""
+    @in_own_precision
+    def first_stage(self, inputs: Mapping[str, Any], seed: int) -> Stage:
+        """The repeats that are planned: no error is aimed at, and values may be infinite."""
+        given = bind_inputs(self.program, inputs)
+        return self._last_stage(StagedRun(self, given, seed, None, None, None), None)
+
+    def _known_start(self, inputs: Mapping[str, Any] | None, seed: int) -> KnownStart | None:
+        """The covariances of the start, if they are needed."""
+        from tpc.evaluate.known_start import known_start
+
+        start, given = self.start, {} if inputs is None else inputs
+        if start is None or start.choice.how not in ("drawn", "integrated"):
+            return None
+        if all(name in given for name in start.names):
+            return None
+        return known_start(start, given, seed)
+
+    def inputs_with_start(
+        self, inputs: Mapping[str, Any] | None, seed: int, known: KnownStart | None = None
+    ) -> Mapping[str, Any]:
+        """The inputs, and the scalars of the start that are not among them.
+
+        known: their covariances, which are found if they are not given.
+        """
         inputs = {} if inputs is None else inputs
         if self.start is None or all(name in inputs for name in self.start.names):
             return inputs
         own = {name: value for name, value in inputs.items() if name not in self.start.names}
         # so that what is wrong is said of the program's own inputs
         bind_inputs(self.start.evaluator.program, own)
-        return {**{name: np.asarray(value) for name, value in self.start.values(own, seed).items()}, **inputs}
+        drawn = known is not None and self.start.choice.how == "drawn"
+        values = self.start.drawn(known.root) if drawn and known else self.start.values(own, seed)
+        return {**{name: np.asarray(value) for name, value in values.items()}, **inputs}
 
-    def _outcomes(
+    def _outcomes(self, stage: Stage) -> dict[str, Outcome]:
+        """In the program's order; jit sorts by name. Those without a finite error have a reason."""
+        require_sizes(self.program, max(self.plan.repeats, self.plan.checks[1]), stage.found)
+        why, ordered = reasons(stage.claims), {name: stage.found[name] for name in self.program.reported}
+        return {
+            name: Outcome(
+                np.asarray(value), None if stderr is None else np.asarray(stderr), reason=why.get(name)
+            )
+            for name, (value, stderr) in ordered.items()
+        }
+
+    def _from_start(
         self,
-        found: Mapping[str, tuple[Any, Any]],
+        outcomes: dict[str, Outcome],
         given: Mapping[str, np.ndarray],
         seed: int,
-        why: Mapping[str, str],
+        plan: Plan,
+        known: KnownStart | None,
+        mesh: Any,
     ) -> dict[str, Outcome]:
-        """In the program's order; jit sorts by name. why: those without a finite error have none."""
-        require_sizes(self.program, max(self.plan.repeats, self.plan.checks[1]), found)
-        ordered = {name: found[name] for name in self.program.reported}
-        if self.start is None or self.start.choice.how != "integrated":
-            return {
-                name: Outcome(
-                    np.asarray(value), None if stderr is None else np.asarray(stderr), reason=why.get(name)
-                )
-                for name, (value, stderr) in ordered.items()
-            }
+        """Outcomes with what is not known of the start; integrated over it, if that is the choice."""
+        from tpc.evaluate.errors_of_start import with_errors_of_start
         from tpc.evaluate.over_initial import over_the_start
 
+        if self.start is None or known is None:
+            return outcomes
+        if self.start.choice.how == "drawn":
+            return with_errors_of_start(self, known, given, seed, plan, outcomes, mesh)
         own = {name: value for name, value in given.items() if name not in self.start.names}
-        return {
-            name: Outcome(*parts, reason=why.get(name))
-            for name, parts in over_the_start(self, own, seed, ordered).items()
-        }
+        return over_the_start(self, known, own, seed, outcomes)
 
     def function(
         self, output: str, *, seed: int = 0, at: Mapping[str, Any] | None = None

@@ -67,12 +67,17 @@ class Start:
         A JAX function of the inputs, which are the program's.
         """
         import jax
-        import jax.numpy as jnp
 
         known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(dict(inputs)))
         blocks = self.evaluator.functions(
             tuple(self.initial.blocks.values()), seed=seed, at=inputs if known else None
         )(inputs)
+        return self.assembled(blocks)
+
+    def assembled(self, blocks: Mapping[str, Any]) -> Any:
+        """The table [N, N] of what the outputs of the covariances' program are, or their errors."""
+        import jax.numpy as jnp
+
         rows = []
         for a in self.initial.scalars:
             row = []
@@ -87,16 +92,10 @@ class Start:
             rows.append(jnp.concatenate(row, axis=1))
         return jnp.concatenate(rows)
 
-    def root(self, inputs: Mapping[str, Any], seed: int = 0) -> Any:
-        """The symmetric square root of the covariance."""
-        import jax.numpy as jnp
-
-        table = self.covariance(inputs, seed)
-        values, vectors = jnp.linalg.eigh((table + table.T) / 2)
-        # what is no more is 0, whose root would not be small
-        rounding = 2e-15 if table.dtype == "float64" else 1e-6
-        least = rounding * len(table) * jnp.max(values, initial=0)
-        return (vectors * jnp.sqrt(jnp.where(values > least, values, 0))) @ vectors.T
+    @property
+    def size(self) -> int:
+        """How many scalars there are, N."""
+        return sum(s.size for s in self.initial.scalars)
 
     def split(self, flat: Any) -> dict[str, Any]:
         """The families by name, of an array [N]."""
@@ -113,12 +112,13 @@ class Start:
         """
         if self.choice.how == "given":
             return self._given()
-        size = sum(s.size for s in self.initial.scalars)
         if self.choice.how in ("zero", "integrated"):
-            return self.split(np.zeros(size))
-        return self.split(
-            self.root(inputs, seed) @ np.random.default_rng(self.choice.seed).standard_normal(size)
-        )
+            return self.split(np.zeros(self.size))
+        return self.drawn(symmetric_root(self.covariance(inputs, seed)))
+
+    def drawn(self, root: Any) -> dict[str, Any]:
+        """The scalars that the choice's seed draws, by the root of their covariance."""
+        return self.split(root @ np.random.default_rng(self.choice.seed).standard_normal(self.size))
 
     def _given(self) -> dict[str, Any]:
         """Scalars are called by their own names, or by what they are the start of."""
@@ -136,3 +136,14 @@ class Start:
         if errors:
             raise TpcError(errors, self.evaluator.program.name, of_program=True)
         return out
+
+
+def symmetric_root(covariance: Any) -> Any:
+    """The symmetric square root of what is a covariance to rounding."""
+    import jax.numpy as jnp
+
+    values, vectors = jnp.linalg.eigh((covariance + covariance.T) / 2)
+    # what is no more is 0, whose root would not be small
+    rounding = 2e-15 if covariance.dtype == "float64" else 1e-6
+    least = rounding * len(covariance) * jnp.max(values, initial=0)
+    return (vectors * jnp.sqrt(jnp.where(values > least, values, 0))) @ vectors.T

@@ -5,14 +5,17 @@ Their means and covariances over the start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tpc.core.expr import Add, Call, Expr, Mul, Number, Pow, Sum, Value, children
 from tpc.core.program import Instruction, MatMul, OuterMul, Program, instructions
+from tpc.evaluate.known_start import NO_ERROR, SHIFTS, WIDER, KnownStart
 from tpc.evaluate.output_functions import at_points, chosen_points
+from tpc.evaluate.result import Outcome
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
@@ -24,6 +27,16 @@ OTHER = 2  # a degree: not affine
 
 def affine_outputs(program: Program, names: Collection[str]) -> set[str]:
     """The outputs that are affine in the inputs `names`, seen from the instructions."""
+    return {name for name, degree in _degrees(program, names).items() if degree < OTHER}
+
+
+def dependent_outputs(program: Program, names: Collection[str]) -> set[str]:
+    """The outputs that depend on the inputs `names`, seen from the instructions."""
+    return {name for name, degree in _degrees(program, names).items() if degree > 0}
+
+
+def _degrees(program: Program, names: Collection[str]) -> dict[str, int]:
+    """The degree of every output in the inputs `names`, OTHER if it is not known to be less."""
     degrees = dict.fromkeys(names, 1)
     ops = [op for op, _ in instructions(program.body)]
     changed = True
@@ -34,7 +47,7 @@ def affine_outputs(program: Program, names: Collection[str]) -> set[str]:
             if own > degrees.get(op.out.name, 0):
                 degrees[op.out.name] = own
                 changed = True
-    return {output.name for output in program.outputs if degrees.get(output.ref.name, 0) < OTHER}
+    return {output.name: degrees.get(output.ref.name, 0) for output in program.outputs}
 
 
 def _degree_of(op: Instruction, degrees: Mapping[str, int]) -> int:
@@ -63,89 +76,132 @@ def _degree(x: Expr, degrees: Mapping[str, int]) -> int:
 
 
 def over_the_start(
-    evaluator: Evaluator, inputs: Mapping[str, Any], seed: int, exact: Mapping[str, tuple[Any, Any]]
-) -> dict[str, tuple[np.ndarray, np.ndarray | None, np.ndarray]]:
-    """Each output's mean over the start, its error (None if exact), and the covariance [size, size].
+    evaluator: Evaluator,
+    known: KnownStart,
+    inputs: Mapping[str, Any],
+    seed: int,
+    at_mean: Mapping[str, Outcome],
+) -> dict[str, Outcome]:
+    """Each output's mean over the start and its error, its covariance [size, size] and that of its deviation.
 
-    exact: the outputs and their errors at the mean of the start, which is the mean of those that are affine
-    in it; their covariance is J K Jᵀ. The others are averaged over batches of draws that have mean 0 and
-    covariance 1 in the sample, so that of quadratic ones the means are exact, too.
+    at_mean: the outputs at the mean of the start, which is the mean of those that are affine in it; their
+    covariance is J K Jᵀ. The others are averaged over batches of draws that have mean 0 and covariance 1 in
+    the sample, so that of quadratic ones the means are exact, too. Errors of the start's covariances are in
+    the deviations of affine outputs, and in all of the others.
     """
     start = evaluator.start
     assert start is not None
-    affine = affine_outputs(evaluator.program, start.names)
-    root = np.asarray(start.root(inputs, seed))
+    found = affine_outputs(evaluator.program, start.names)
+    affine = tuple(name for name in at_mean if name in found)
+    rest = tuple(name for name in at_mean if name not in affine)
     out = {}
-    for name in exact:
-        if name in affine:
-            value, error = exact[name]
-            slope = _slope(evaluator, name, inputs, seed, root.shape[0])
-            half = slope.reshape(-1, root.shape[0]) @ root
-            out[name] = np.asarray(value), None if error is None else np.asarray(error), half @ half.T
-    rest = tuple(name for name in exact if name not in affine)
+    if affine:
+        for name, slopes in _slopes(evaluator, affine, inputs, seed).items():
+            out[name] = _affine(known, slopes, seed, at_mean[name])
     if rest:
-        out |= _averaged(evaluator, rest, inputs, seed, root, {name: exact[name][1] for name in rest})
-    return {name: out[name] for name in exact}
+        out |= _averaged(evaluator, known, rest, inputs, seed, at_mean)
+    return {name: out[name] for name in at_mean}
 
 
-def _slope(evaluator: Evaluator, name: str, inputs: Mapping[str, Any], seed: int, size: int) -> np.ndarray:
-    """The derivative of an output in all scalars, [*shape, N]."""
+def _affine(known: KnownStart, slopes: np.ndarray, seed: int, at_mean: Outcome) -> Outcome:
+    """An output that is affine in the start, of its slopes in each repeat [R, size, N]."""
+    slope = slopes.mean(axis=0)
+    half = slope @ known.root
+    error = np.zeros(at_mean.value.size)
+    if not known.exact:
+        shifts = [_deviation(slope @ root) - _deviation(half) for root in known.roots(SHIFTS, seed)]
+        error = WIDER * np.sqrt(np.mean(np.square(shifts), axis=0))
+    if len(slopes) > 1:
+        spread = np.std([_deviation(own @ known.root) for own in slopes], axis=0, ddof=1)
+        error = np.hypot(error, spread / len(slopes) ** 0.5)
+    if not known.finite:
+        error = np.full(error.shape, np.inf)
+    return replace(at_mean, covariance=half @ half.T, std_error=error.reshape(at_mean.value.shape))
+
+
+def _deviation(half: np.ndarray) -> np.ndarray:
+    """The standard deviations of half·z, z being of covariance 1."""
+    return np.asarray(np.sqrt(np.sum(np.square(half), axis=1)))
+
+
+def _slopes(
+    evaluator: Evaluator, names: Sequence[str], inputs: Mapping[str, Any], seed: int
+) -> dict[str, np.ndarray]:
+    """The derivatives of outputs in all scalars, of each repeat, if there are any, [R, size, N]."""
     import jax
     import jax.numpy as jnp
 
     start = evaluator.start
     assert start is not None
     split: Callable[[Any], dict[str, Any]] = start.split
-    function = evaluator.function(name, seed=seed, at={**inputs, **split(np.zeros(size))})
-    return np.asarray(
-        jax.jacfwd(lambda flat: function({**inputs, **split(flat)}))(jnp.zeros(size, evaluator.plan.dtype))
-    )
+    zero = jnp.zeros(start.size, evaluator.plan.dtype)
+    rule, repeats, _ = chosen_points(evaluator, names, seed, {**inputs, **split(zero)})
+    at = at_points(evaluator, names)
+    slope = jax.jit(lambda points: jax.jacfwd(lambda flat: at({**inputs, **split(flat)}, *points))(zero))
+    found = [slope(_placed(evaluator, drawn)) for drawn in repeats or rule]
+    return {
+        name: np.stack([np.asarray(each[name]).reshape(-1, start.size) for each in found]) for name in names
+    }
+
+
+def _placed(evaluator: Evaluator, drawn: Any) -> Any:
+    """Points and weights as JAX arrays."""
+    import jax
+    import jax.numpy as jnp
+
+    return jax.tree.map(lambda a: jnp.asarray(a, evaluator.plan.dtype), drawn)
 
 
 def _averaged(
     evaluator: Evaluator,
+    known: KnownStart,
     names: tuple[str, ...],
     inputs: Mapping[str, Any],
     seed: int,
-    root: np.ndarray,
-    errors: Mapping[str, Any],
-) -> dict[str, tuple[np.ndarray, np.ndarray | None, np.ndarray]]:
-    """errors: at the mean of the start, of which those of a grid are an estimate."""
+    at_mean: Mapping[str, Outcome],
+) -> dict[str, Outcome]:
+    """at_mean: at the mean of the start, the errors there being an estimate of those of a grid.
+
+    The covariances of batches are off by their errors, so much that the spread of the batches has them.
+    """
     import jax
 
     start = evaluator.start
     assert start is not None
-    size = root.shape[0]
+    size = start.size
     rule, repeats, _ = chosen_points(evaluator, names, seed, {**inputs, **start.split(np.zeros(size))})
     alike = not repeats or evaluator.plan.exact  # for all batches
     batches = BATCHES if alike else len(repeats)
     draws = max(DRAWS, 2 * size)
+    at = at_points(evaluator, names)
+
+    @jax.jit
+    def batch(points: Any, starts: Any) -> Any:
+        return jax.lax.map(lambda flat: at({**inputs, **start.split(flat)}, *points), starts)
+
     found = []
-    for k in range(batches):
-        points = jax.tree.map(
-            lambda a: jax.numpy.asarray(a, evaluator.plan.dtype), (repeats or rule)[0 if alike else k]
-        )
+    for k, root in enumerate(known.roots(batches, seed, scale=batches**0.5)):
         z = _whitened(np.random.default_rng([seed, k]).standard_normal((draws, size)))
-        at = at_points(evaluator, names)
-        found.append(
-            jax.lax.map(
-                lambda flat, at=at, points=points: at({**inputs, **start.split(flat)}, *points), z @ root.T
-            )
-        )
+        found.append(batch(_placed(evaluator, (repeats or rule)[0 if alike else k]), z @ root.T))
     out = {}
     for name in names:
         # [batches, draws, size]
         values = np.stack([np.asarray(batch[name]).reshape(draws, -1) for batch in found])
-        means = values.mean(axis=1)
+        means, deviations = values.mean(axis=1), values.std(axis=1, ddof=1)
         shape = np.asarray(found[0][name]).shape[1:]
         centred = (values - means[:, None]).reshape(batches * draws, -1)
-        error = means.std(axis=0, ddof=1) / batches**0.5
-        if rule:
-            error = np.hypot(error, np.asarray(errors[name]).reshape(-1))
-        out[name] = (
+        error, of_std = (each.std(axis=0, ddof=1) / batches**0.5 for each in (means, deviations))
+        own = at_mean[name].stderr
+        if rule and own is not None:
+            error = np.hypot(error, own.reshape(-1))
+        if not known.finite:
+            error = of_std = np.full(error.shape, np.inf)
+        out[name] = Outcome(
             means.mean(axis=0).reshape(shape),
             error.reshape(shape),
             centred.T @ centred / (batches * (draws - 1)),
+            at_mean[name].reason if known.finite else NO_ERROR,
+            of_std.reshape(shape),
         )
     return out
 

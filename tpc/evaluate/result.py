@@ -33,6 +33,8 @@ class Outcome:
     covariance: np.ndarray | None = None
     # where `stderr` is inf, why no error can be told
     reason: str | None = None
+    # the standard error of `std`, in the shape of the value; 0 where that is exact
+    std_error: np.ndarray | None = None
 
     @property
     def std(self) -> np.ndarray | None:
@@ -54,7 +56,13 @@ class Outcome:
     def to_json(self) -> dict[str, Any]:
         """Numbers or nested lists, null for what is not finite."""
         spread = (
-            {} if self.covariance is None else {"std": plain(self.std), "covariance": plain(self.covariance)}
+            {}
+            if self.covariance is None
+            else {
+                "std": plain(self.std),
+                "covariance": plain(self.covariance),
+                "std_error": None if self.std_error is None else plain(self.std_error),
+            }
         )
         reason = {} if self.reason is None else {"reason": self.reason}
         return {
@@ -202,4 +210,9 @@ def number_of(outcome: Outcome, index: tuple[int, ...]) -> str:
     value = outcome.value[index]
     error = 0.0 if outcome.stderr is None else float(outcome.stderr[index])
     shown = with_error(float(value), error, *figures_of(value.dtype))
-    return shown + ("" if outcome.std is None else f", over the start ± {float(outcome.std[index]):.3g}")
+    if outcome.std is None:
+        return shown
+    of_std = 0.0 if outcome.std_error is None else float(outcome.std_error[index])
+    std = float(outcome.std[index])
+    spread = f"± {std:.3g}" if of_std < 5e-3 * std else f"± ({std:.3g} ± {of_std:.1g})"
+    return f"{shown}, over the start {spread}"

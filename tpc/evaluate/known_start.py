@@ -1,0 +1,93 @@
+"""How well the start is known: its covariances with their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tpc.evaluate.initial import symmetric_root
+
+if TYPE_CHECKING:
+    from tpc.evaluate.initial import Start
+
+SHIFTS = 8  # of the covariances, each of the size of their errors
+WIDER = 1.2  # than the root mean square of so few
+NO_ERROR = "the covariances of what is random in the limit have no finite error"
+
+
+@dataclass(frozen=True)
+class KnownStart:
+    """The covariance of all scalars, [N, N], and its errors."""
+
+    table: np.ndarray
+    # of the mean of repeats: standard normal multiples of these, in sum, are its spread, [R, N, N]
+    spread: np.ndarray
+    # what is not in that
+    errors: np.ndarray
+    # the families that are not among the inputs that were given
+    free: frozenset[str]
+
+    @property
+    def root(self) -> np.ndarray:
+        return np.asarray(symmetric_root(self.table))
+
+    @property
+    def exact(self) -> bool:
+        return not self.spread.any() and not self.errors.any()
+
+    @property
+    def finite(self) -> bool:
+        return bool(np.isfinite(self.errors).all())
+
+    def roots(self, count: int, seed: int, scale: float = 1.0) -> Iterator[np.ndarray]:
+        """The roots of so many covariances that are off by `scale` errors, and not at all in the mean.
+
+        Of what is not the spread of repeats, errors of all entries together, as of a factor, and of each one
+        by itself are added, since how they go together is not known.
+        """
+        if self.exact:
+            yield from [self.root] * count
+            return
+        random = np.random.default_rng([seed, len(self.table)])
+        shapes: tuple[tuple[int, ...], ...] = ((), self.table.shape, (len(self.spread),))
+        drawn = (random.standard_normal((count, *shape)) for shape in shapes)
+        of_all, own, of_repeats = (each - each.mean(axis=0) for each in drawn)
+        signs = np.sign(self.table)
+        for one, each, multiples in zip(of_all, (own + own.swapaxes(1, 2)) / 2**0.5, of_repeats, strict=True):
+            off = np.tensordot(multiples, self.spread, 1) + self.errors * (signs * one + each)
+            yield np.asarray(symmetric_root(self.table + scale * (count / (count - 1)) ** 0.5 * off))
+
+
+def known_start(start: Start, inputs: Mapping[str, Any], seed: int) -> KnownStart:
+    """By a run of the program of the covariances. inputs: the program's, and perhaps some of the scalars."""
+    own = {name: value for name, value in inputs.items() if name not in start.names}
+    stage = start.evaluator.first_stage(own, seed)
+    values = {name: np.asarray(value) for name, (value, _) in stage.found.items()}
+    errors = {
+        name: np.zeros_like(values[name]) if error is None else np.asarray(error)
+        for name, (_, error) in stage.found.items()
+    }
+    repeats: list[np.ndarray] = []
+    if stage.claims:
+        each = [stage.kept[k][0] for k in sorted(stage.kept)]
+        wider = start.evaluator.module.students(len(each)) / (len(each) * (len(each) - 1)) ** 0.5
+        repeats = [
+            wider * start.assembled({name: np.asarray(one[name]) - values[name] for name in values})
+            for one in each
+        ]
+        errors = {name: _besides(errors[name], np.asarray(stage.claims[name].spread)) for name in errors}
+    table = np.asarray(start.assembled(values))
+    return KnownStart(
+        table,
+        np.reshape(repeats, (-1, *table.shape)),
+        np.asarray(start.assembled(errors)),
+        frozenset(start.names) - set(inputs),
+    )
+
+
+def _besides(error: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """What an error has besides the spread."""
+    return np.asarray(np.sqrt(np.maximum(np.square(error) - np.square(spread), 0)))
