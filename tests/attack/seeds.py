@@ -67,6 +67,17 @@ check W : s2[t] for t < T
 """
 
 
+WITHOUT = {
+    "anything": "",
+    "outputs": "width n\nvector v : n ~ N(0, 1)\n",
+    "widths": "dim T = 2\ninput a = 1, b[3] = 2\nx[0] = a\nx[t+1] = x[t]/2 for t < T\n"
+    "output x\noutput o[i] = b[i] for i < 3\n",
+    "entries": "width n\ndim T = 0\ninput a = 1\nvector v : n ~ N(0, 1)\n"
+    "output s[t] = a*mean(v^2) for t < T\n",
+    "vectors": "width n\ninput a = 1\noutput b = a\n",
+}
+
+
 def written() -> list[str]:
     """The programs of this file."""
     trained = [
@@ -77,7 +88,7 @@ def written() -> list[str]:
         )
         for loss, lines in UPDATES
     ]
-    return [*trained, TABLES]
+    return [*trained, TABLES, *WITHOUT.values()]
 
 
 def documented() -> list[str]:
