@@ -33,15 +33,21 @@ DATA = (
     "output psi[i] = y[i]*s*mean(v^2) for i < 4\n"
     "output o[i] = k[i]*mean(v^2) for i < 2\n"
 )
+TABLE = (
+    "width n\n"
+    "input y[4], c[4] : index(2), x[4, 2]\n"
+    "vector v : n ~ N(0, 1)\n"
+    "output o[i] = (y[i] + x[i, 0] + x[i, 1] + c[i])*mean(v^2) for i < 4\n"
+)
 NODES = (
     "width n\n"
     "dim T = 2\n"
-    "input y[T] = 1\n"
+    "input y[T] = 1, a = 1\n"
     "matrix W : n x n ~ N(0, 1/n)\n"
     "vector v : n ~ N(0, 1)\n"
     "x[0] = v\n"
     "for t < T:\n"
-    "    x[t+1] = tanh(W @ x[t]) + y[t]*tanh(W.T @ x[t])\n"
+    "    x[t+1] = a*tanh(W @ x[t]) + y[t]*tanh(W.T @ x[t])\n"
     "output q[t] = mean(x[t+1]^2) for t < T\n"
 )
 KERNEL = "width n\nweight U : n x 3\nweight V : 1 x n\nnetwork f(x) = V @ relu(U @ x)\n"
@@ -92,6 +98,19 @@ def data() -> None:
     for name, content in (("d.npz", plain), ("d.json", text)):
         Path(f"{name}.gz").write_bytes(gzip.compress(content))
         Path(f"{name}.xz").write_bytes(lzma.compress(content))
+
+
+def table() -> None:
+    Path("p.tp").write_text(TABLE)
+    Path("d.csv").write_text("y,c,x[0],x[1]\n" + "".join(f"{k}.5,{k % 2},1e{k},-2\n" for k in range(4)))
+
+
+def swept() -> None:
+    """What a sweep has written, which another one is to write over."""
+    nodes()
+    for name in ("s.npz", "s.csv"):
+        ran, fault = through_main((*SWEEP, "--save", name))
+        assert ran.status == 0, (ran, fault)
 
 
 def initial() -> None:
@@ -159,6 +178,20 @@ def strips() -> None:
 
 RUN = ("run", "p.tp", "--samples", "16", "--repeats", "3", "--checkpoint", "kept", "--json")
 SEEDS = ("simulate", "p.tp", "--width", "6", "--seeds", "3", "--save", "k.npz", "--json")
+FREE = (
+    "simulate",
+    "p.tp",
+    "--width",
+    "20",
+    "--seeds",
+    "3",
+    "--matrices",
+    "free",
+    "--save",
+    "k.npz",
+    "--json",
+)
+SWEEP = ("run", "p.tp", "--samples", "16", "--repeats", "2", "--sweep", "a=1,2", "--json")
 FEW = ("experiment", "maml", "--data", "d.npz", "--epochs", "2", *MAML, "--out", "kept", "--json")
 WORDS = (
     "experiment",
@@ -180,6 +213,12 @@ READERS = (
         Reader(f"data {name}", ("check", "p.tp", "--data", name, "--json"), data, name, weight=3)
         for name in ("d.npz", "e.npz", "d.npz.gz", "d.npz.xz", "d.json", "d.json.gz", "d.json.xz")
     ),
+    Reader("data d.csv", ("check", "p.tp", "--data", "d.csv", "--json"), table, r"d\.csv", weight=4),
+    Reader("laid out", ("fmt", "p.tp", "--json"), points, r"p\.tp"),
+    *(
+        Reader(f"swept {name}", (*SWEEP, "--save", name), swept, re.escape(name))
+        for name in ("s.npz", "s.csv")
+    ),
     Reader("initial scalars", ("run", "p.tp", "--initial", "i.npz", "--json"), initial, "i.npz"),
     Reader("inputs of a kernel", ("kernel", "p.tp", "-x", "x.npy", "-o", "K.npy", "--json"), points, "x.npy"),
     Reader("drawings", FEW, drawings, "d.npz"),
@@ -190,6 +229,7 @@ READERS = (
     Reader("questions", ("experiment", "word2vec", "--corpus", "c.txt", *ASKED), corpus, "q.txt"),
     Reader("kept repeats", RUN, begun(RUN, nodes), r"kept/.*\.npz", kept=True, weight=6),
     Reader("kept seeds", SEEDS, begun(SEEDS, nodes), r"k\.npz", kept=True, weight=3),
+    Reader("kept seeds without matrices", FREE, begun(FREE, nodes), r"k\.npz", kept=True, weight=3),
     Reader("a kernel's strips", STRIPS, strips, r"K\.npy(\.json)?", kept=True, result="K.npy", weight=4),
     Reader(
         "kept epochs", (*FEW, "--resume"), begun(FEW, drawings), r"kept/training\.npz", kept=True, weight=2

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
+from tests.attack import seeds
 from tests.syntax.mutations import MUTATIONS
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +80,7 @@ FUNCTIONS = (
     "nngp",
     "ntk",
     "adapt",
+    "over",
 )
 WORDS = (
     "width",
@@ -108,6 +110,23 @@ WORDS = (
     "std",
     "scale",
     "lr",
+    "optimizer",
+    "adam",
+    "adamw",
+    "nadam",
+    "adamax",
+    "rmsprop",
+    "adagrad",
+    "signsgd",
+    "lion",
+    "of",
+    "otherwise",
+    "limit",
+    "eps",
+    "root",
+    "beta1",
+    "table",
+    "check",
     "frozen",
     "decoupled",
     "momentum",
@@ -142,6 +161,13 @@ LINES = (
     "output q{2} = sum(i < 3: {0}[i]*mean({1}))",
     "output q{2} = mean({0}^({1}))",
     "output q{2} = mean(log({0})/{1})",
+    "table q{2} : n x n = outer({0}, {1})",
+    "table q{2}[t] : n x n = {0}[t]/(abs({1}[t]) + 1) for t < T",
+    "output q{2} = mean({0}^2*{1})",
+    "check {0} : {1}",
+    "optimizer q{2}(a = 0.9):\n    m = a*m + g\n    return m/(abs({0}) + {1})",
+    "    update lion(lr = {0}) of {1}",
+    "    update adamw(lr = 0.1, eps = {0}, decay = {1}) otherwise",
 )
 
 
@@ -150,14 +176,13 @@ def tokens(text: str) -> list[str]:
 
 
 def sources() -> tuple[list[str], list[str]]:
-    """The programs, and the recorded wrong ones."""
+    """The programs, those of the documents and of tests.attack.seeds, and the recorded wrong ones."""
 
     def read(paths: Sequence[Path]) -> list[str]:
         return [path.read_bytes().decode("utf-8", "surrogateescape") for path in sorted(paths)]
 
-    return read([*(ROOT / "programs").rglob("*.tp")]), read(
-        [*(ROOT / "tests" / "errors" / "cases").glob("*.tp")]
-    )
+    programs = read([*(ROOT / "programs").rglob("*.tp")]) + seeds.written() + seeds.documented()
+    return programs, read([*(ROOT / "tests" / "errors" / "cases").glob("*.tp")])
 
 
 # of tokens

@@ -15,7 +15,16 @@ CHEAP = [
     reader
     for reader in damaged.READERS
     if reader.name
-    not in ("drawings", "kept epochs", "questions", "text c.txt", "text c.txt.xz", "text c.txt.gz")
+    not in (
+        "drawings",
+        "kept epochs",
+        "kept seeds without matrices",
+        "questions",
+        "swept s.npz",
+        "text c.txt",
+        "text c.txt.xz",
+        "text c.txt.gz",
+    )
 ]
 
 

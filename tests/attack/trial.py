@@ -144,7 +144,8 @@ def judged(argv: Sequence[str], files: Mapping[str, str | bytes]) -> tuple[Outco
         return bad(fault.split("\n", 1)[0])
     code = CODE.search(ran.err)
     usage = ran.status == 2 and ran.err.startswith("usage:")
-    if ran.status not in (0, 1, 2) or (ran.status == 1 and argv[0] != "verify"):
+    checks = argv[0] == "verify" or (argv[0] == "fmt" and "--check" in argv)
+    if ran.status not in (0, 1, 2) or (ran.status == 1 and not checks):
         return bad(f"status {ran.status}")
     if ran.status == 2 and code is None and not usage:
         return bad("refused without a code")

@@ -187,6 +187,8 @@ def test_tables(tmp_path):
     [
         ("", "empty"),
         ("y\nabc\n", "'abc' in line 2, y, is no number"),
+        ("x[0];x[1];y\n1;2;3\n", "its columns are separated by semicolons, and not by commas"),
+        ("x[0]\ty\n1\t3\n", "its columns are separated by tabs, and not by commas"),
         ("x,y\n1\n", "line 2 has 1 cells"),
         ("x[1]\n1\n", "not one for each index"),
         ("x[0],x\n1,2\n", "not one for each index"),

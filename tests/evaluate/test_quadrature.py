@@ -94,6 +94,15 @@ def test_panels_in_float32():
     assert np.all(found.stderr < 1e-3)
 
 
+def test_long_sums_in_float32_lose_no_digits():
+    from tpc.emit.helpers.arrays import weighed
+
+    x = np.random.default_rng(0).random(2**18, dtype=np.float32)
+    sums = [jax.jit(weighed)(x, x), jax.jit(weighed)(np.stack([x, x]), x)[0]]
+    truth = x.astype(float) @ x.astype(float)
+    assert np.all(np.abs(np.array(sums, float) / truth - 1) < 64 * np.finfo(np.float32).eps)
+
+
 def test_a_rule_that_agrees_with_another_wrongly_is_found_out():
     """Two equal grids, both too coarse, claim no error."""
     program, inputs = training(3, "tanh", 10, 3)

@@ -9,6 +9,8 @@ from typing import Any
 
 from tpc.plan.options import DTYPES, MATRICES, METHODS
 
+MOST = 2**40  # what no number of things comes near to
+
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -17,8 +19,10 @@ def positive(text: str) -> int:
         value = int(text)
     except ValueError:
         value = 0
-    if not 0 < value < 2**40:
-        raise argparse.ArgumentTypeError(f"`{text}` is not a positive whole number")
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"`{text:.40}` is not a positive whole number")
+    if value >= MOST:
+        raise argparse.ArgumentTypeError(f"`{text:.40}` is too large: the limit here is {MOST - 1:,}")
     return value
 
 

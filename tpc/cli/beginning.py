@@ -53,8 +53,13 @@ def new(arguments: argparse.Namespace) -> int:
     else:
         figure = name.with_name(f"{name.name}.png")
         typed = {"program": program, "data": data, "figure": figure}
-        print(NEXT.format(**{word: shlex.quote(str(path)) for word, path in typed.items()}))
+        print(NEXT.format(**{word: _typed(path) for word, path in typed.items()}))
     return OK
+
+
+def _typed(path: Path) -> str:
+    """A path as it is written in a command, where it is no option."""
+    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
 
 
 def add_examples(commands: Any) -> None:

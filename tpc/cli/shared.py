@@ -211,8 +211,10 @@ def make_new(files: Mapping[Path, bytes]) -> None:
     except OSError as error:
         for earlier in made:
             earlier.unlink(missing_ok=True)
-        there = isinstance(error, FileExistsError)
-        why = "it is there already, and stays as it is" if there else error.strerror or str(error)
+        why = error.strerror or str(error)
+        if isinstance(error, FileExistsError):  # a file, or one where a folder is to be
+            stays = path.exists() or path.is_symlink()
+            why = "it is there already, and stays as it is" if stays else f"{path.parent} is no folder"
         raise TpcError([catalogue.running.cannot_write(str(path), why)], str(path)) from None
 
 

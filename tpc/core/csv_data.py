@@ -11,6 +11,8 @@ import numpy as np
 # `y`, or `x[0]`, `x[1]`, … for the entries of a row of x
 COLUMN = re.compile(r"\s*(\w+)\s*(?:\[\s*(\d{1,6}(?:\s*,\s*\d{1,6})*)\s*\])?\s*")
 
+MARKS = {";": "semicolons", "\t": "tabs"}
+
 
 def read_csv(text: str, stem: str) -> dict[str, np.ndarray]:
     """The arrays of a text with an entry, or a row, for each line.
@@ -23,6 +25,9 @@ def read_csv(text: str, stem: str) -> dict[str, np.ndarray]:
     if not rows:
         raise ValueError("it is empty")
     (_, first), *others = rows
+    other = next((mark for mark in (";", "\t") if len(first) == 1 and mark in first[0]), None)
+    if other is not None:
+        raise ValueError(f"its columns are separated by {MARKS[other]}, and not by commas")
     if all(_number(cell) is not None for cell in first):
         whole = _numbers(rows, [f"column {k}" for k in range(1, len(first) + 1)])
         return {stem: whole[:, 0] if whole.shape[1] == 1 else whole}

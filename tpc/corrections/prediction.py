@@ -59,14 +59,16 @@ class Correction:
     def within(self, share: float) -> np.ndarray:
         """The least width at which the root mean square distance from the limit is `share` of that at most.
 
-        NaN where there is none, as of a limit 0 (within its error).
+        NaN where there is none, as of a limit 0 (within its error); 1 where no width is off.
         """
         known = np.abs(self.value) > (0 if self.stderr is None else ZERO * self.stderr)
         aim = np.where(known, (share * np.abs(self.value)) ** 2, 0)
         with np.errstate(all="ignore"):
             n = (self.variance + np.sqrt(self.variance**2 + 4 * aim * self.bias**2)) / (2 * aim)
-        least = np.maximum(1, np.ceil(n * (1 - 1e-12)))
-        return np.where(np.isfinite(n), least, np.nan)
+        certain = (self.variance == 0) & (self.bias == 0)
+        certain &= self.variance_stderr is None and self.bias_stderr is None
+        least = np.maximum(1, np.ceil(np.where(certain, 1, n) * (1 - 1e-12)))
+        return np.where(np.isfinite(least), least, np.nan)
 
     def at(self, width: int) -> Expected:
         return Expected(

@@ -55,6 +55,7 @@ class Body:
         self.vector_bytes = 0
         # bytes that all rounds of a loop may take at once, if they add to bases of matrices
         self.at_once = 0.0
+        self.short = False  # whether numbers have fewer than 53 bits, so that sums take care
         self.exact = False  # whether inner products have no errors but rounding
         self.in_parts: Region | None = None  # the loop that a parameter of the function runs
 

@@ -34,7 +34,7 @@ def docstring(program: Program, how: str) -> str:
 
 def _cut(text: str) -> str:
     """A text without what is too long of it, which is said."""
-    lines = text.strip("\n").splitlines()
+    lines = text.strip("\n").splitlines() or [""]
     kept = lines[:MOST_LINES]
     while sum(map(len, kept)) > MOST_CHARACTERS and len(kept) > 1:
         kept = kept[: len(kept) // 2]

@@ -77,6 +77,7 @@ def _body(plan: VectorsPlan, names: Identifiers, loop: Region | None) -> Body:
     body = Body(plan.program, plan.structure, plan.layout, plan.space, names)
     body.exact = plan.exact
     body.vector_bytes = plan.samples * bytes_of(plan.dtype) if isinstance(plan, PointsPlan) else 0
+    body.short = isinstance(plan, PointsPlan) and plan.dtype != "float64"
     body.at_once = max(AT_ONCE, plan.memory / 2)
     if isinstance(plan, CoefficientsPlan) and plan.packed:
         body.expressions.packed = tuple(

@@ -45,12 +45,21 @@ class Opening:
             Assign(("dtype",), Py("points.dtype")),
             Assign(("size",), Py("points.shape[1]")),
         ]
-        lines += [Def("inner", ("a", "b"), (Return(Py("a @ (weights * b)")),), "E ab.")]
+        lines.append(self._inner("", "E ab."))
         if self.pointwise:
-            lines += [Def("mean", ("a",), (Return(Py("a @ weights")),), "E a.")]
+            lines.append(self._mean(""))
         else:
             lines += [Assign(("one",), Py("jnp.zeros(size, dtype).at[0].set(1)"))]
         return [*lines, *self._products("", "", "")]
+
+    def _inner(self, suffix: str, told: str) -> Def:
+        product = f"weights{suffix} * b"
+        value = f"weighed(a, {product})" if self.body.short else f"a @ ({product})"
+        return Def(f"inner{suffix}", ("a", "b"), (Return(Py(value)),), told)
+
+    def _mean(self, suffix: str) -> Def:
+        value = f"weighed(a, weights{suffix})" if self.body.short else f"a @ weights{suffix}"
+        return Def(f"mean{suffix}", ("a",), (Return(Py(value)),), "E a.")
 
     def _products(self, name: str, operands: str, outputs: str) -> list[Statement]:
         """Functions for products with matrices, which have what never changes.
@@ -88,13 +97,8 @@ class Opening:
                 name for name, sector in self.sectors.vectors.items() if sector == k and "$" not in name
             )
             lines += [
-                Def(
-                    f"inner{suffix}",
-                    ("a", "b"),
-                    (Return(Py(f"a @ (weights{suffix} * b)")),),
-                    f"E ab, in the sector of {members}.",
-                ),
-                Def(f"mean{suffix}", ("a",), (Return(Py(f"a @ weights{suffix}")),), "E a."),
+                self._inner(suffix, f"E ab, in the sector of {members}."),
+                self._mean(suffix),
                 *(line for name, outputs in self._sides(k) for line in self._products(name, suffix, outputs)),
             ]
         return lines

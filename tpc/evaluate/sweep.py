@@ -51,10 +51,12 @@ class Sweep:
     def summary(self, name: str) -> Outcome:
         """An output as one number for each point: the last entry along its first axis, the mean of others.
 
-        Of a mean the standard error is the largest one of its entries.
+        Of a mean the standard error is the largest one of its entries. Without entries it is NaN.
         """
         grid = self.diverged.ndim
         value, stderr = self.outputs[name].value, self.outputs[name].stderr
+        if not value.size:
+            return Outcome(np.full(self.diverged.shape, np.nan), None)
         if value.ndim > grid and value.shape[grid]:
             value = value.take(-1, grid)
             stderr = None if stderr is None else stderr.take(-1, grid)
@@ -69,10 +71,15 @@ class Sweep:
 
     def best(self, name: str | None = None) -> dict[str, float] | None:
         """The point where an output, the first one if unnamed, is least; None if it is nowhere finite."""
-        at = self._least(self.summary(next(iter(self.outputs)) if name is None else name))
+        name = next(iter(self.with_entries()), None) if name is None else name
+        at = None if name is None else self._least(self.summary(name))
         if at is None:
             return None
         return {axis: float(values[k]) for (axis, values), k in zip(self.axes.items(), at, strict=True)}
+
+    def with_entries(self) -> list[str]:
+        """The outputs that have numbers at all: an axis may be of a dim that is 0."""
+        return [name for name, outcome in self.outputs.items() if outcome.value.size]
 
     def _least(self, summary: Outcome) -> tuple[int, ...] | None:
         """The index of the least value; None if none is finite."""
@@ -87,7 +94,7 @@ class Sweep:
 
     def __str__(self) -> str:
         """A table of what `summary` gives, and the best point of the first output."""
-        told = {self.label(name): self.summary(name) for name in self.outputs}
+        told = {self.label(name): self.summary(name) for name in self.with_entries()}
         rows = [[*self.axes, *told]]
         for index, values in self.points():
             cells = [_shown(outcome, index) for outcome in told.values()]
@@ -108,9 +115,9 @@ class Sweep:
         )
 
     def _closing(self) -> list[str]:
-        if not self.outputs:
+        first = next(iter(self.with_entries()), None)
+        if first is None:
             return []
-        first = next(iter(self.outputs))
         summary, best = self.summary(first), self.best()
         at = self._least(summary)
         if at is None or best is None:
@@ -124,7 +131,7 @@ class Sweep:
             "sweep": {name: plain(values) for name, values in self.axes.items()},
             "outputs": {name: outcome.to_json() for name, outcome in self.outputs.items()},
             "diverged": [[int(k) for k in index] for index in np.argwhere(self.diverged)],
-            "best": self.best() if self.outputs else None,
+            "best": self.best(),
             "points_done": self.done,
             "notes": list(self.notes),
         }

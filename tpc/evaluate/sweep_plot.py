@@ -25,7 +25,7 @@ def plot_sweep(sweep: Sweep, path: str | Path) -> None:
 
     if len(sweep.axes) > AXES:
         raise ValueError("a picture shows one or two inputs that are swept")
-    names = list(sweep.outputs)
+    names = sweep.with_entries()
     columns = min(3, max(1, len(names)))
     rows = max(1, -(-len(names) // columns))
     figure = Figure(figsize=(4.6 * columns, 3.4 * rows), layout="constrained")

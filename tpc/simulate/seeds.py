@@ -18,6 +18,8 @@ import numpy as np
 from tpc.core.given import whole_number
 from tpc.core.program import Program
 from tpc.core.table_reads import read_while_there
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import TpcError
 from tpc.machine.memory import SURE, account, free_of_devices, refusing, require_memory
 from tpc.machine.precision import precision, require_platform
 from tpc.plan.options import Matrices
@@ -68,9 +70,12 @@ def simulate(
     machine, whichever others it is run with. Interrupted (Ctrl-C), returns the seeds that are done. Raises
     WidthError: a width that is no whole number or below 1; SeedError: seeds that repeat or do not lie in
     0 … 2³² − 1; CheckpointError: a checkpoint of another run; ValueError, of which these are kinds: a dtype,
-    or a word for `matrices`, that there is not; TpcError (TP604): too little memory for the width.
+    or a word for `matrices`, that there is not; TpcError: no output (TP605), too little memory for the width
+    (TP604).
     """
     require_platform()
+    if not program.outputs:
+        raise TpcError([catalogue.running.nothing_to_run(program.name)], program.name, of_program=True)
     width = _width(width)
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r:.60}")
@@ -277,6 +282,8 @@ def _smaller(
     program: Program, sizes: Mapping[str, int], needed: float, left: float, free: tuple[str, ...]
 ) -> str:
     """What to change where one seed needs more than is left."""
+    if not program.widths:
+        return "use smaller dims"
     power = 1 if len(free) == len(program.matrices) and not program.tables else 2
     first = sizes[program.widths[0].name]
     fits = int(first * (left / needed) ** (1 / power) * 0.95) if needed > left else first
@@ -285,7 +292,7 @@ def _smaller(
 
 def group_size(program: Program, sizes: Mapping[str, int], dtype: DType, free: tuple[str, ...]) -> int:
     """How many seeds are run at once: as many as fit into the memory, and no more than are of use."""
-    useful = COORDINATES.get(jax.default_backend(), ELSEWHERE) // max(sizes.values())
+    useful = COORDINATES.get(jax.default_backend(), ELSEWHERE) // max(sizes.values(), default=1)
     most = MEMORY // max(1, np.dtype(dtype).itemsize * entries(program, sizes, free))
     return max(1, min(useful, most))
 

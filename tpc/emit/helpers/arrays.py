@@ -14,6 +14,14 @@ def as_outputs(values, dtype):
     return {name: jnp.asarray(value, dtype) for name, value in values.items()}
 
 
+def weighed(a, weights):
+    """E a, of [..., M] by its points.
+
+    Of one vector by pairwise sums: XLA may add up a product in one row, in which float32 loses digits.
+    """
+    return (a * weights).sum() if a.ndim == 1 else a @ weights
+
+
 def total(f, count, greatest):
     """Σ_{s < count} f(s), at most `greatest` terms."""
     terms = jax.vmap(f)(jnp.arange(greatest))
