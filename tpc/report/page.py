@@ -12,6 +12,7 @@ from importlib.resources import files
 from networkx import DiGraph
 
 from tpc.core.graph import dependency_graph
+from tpc.core.language import language_of
 from tpc.display.html_tables import table
 from tpc.display.markup import Markup, element, joined
 from tpc.display.program_text import numbered
@@ -51,7 +52,7 @@ def page(study: Study) -> str:
     body = joined(
         [
             element("h1", f"{study.program.name} at n = ∞"),
-            element("p", f"by tpc {version('tpc')}", class_="faint"),
+            element("p", f"a {language_of(study.program)} program, by tpc {version('tpc')}", class_="faint"),
             *parts,
             element("div", "", id="shown", hidden="hidden"),
             element("script", data, type="application/json", id="places"),
