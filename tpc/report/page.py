@@ -88,8 +88,13 @@ def _graph(graph: DiGraph) -> Markup:
         return element("p", f"It has {len(graph)} nodes, too many to read: `tpc graph` draws it.")
     from tpc.show.picture import svg_of
 
-    hint = element("p", "A click on a node shows its formula and its line.", class_="faint")
-    return joined([hint, element("div", Markup(svg_of(graph)), class_="graph")])
+    hint = "A click on a node shows its formula and its line; Ctrl and the wheel zoom, and dragging moves."
+    zoom = joined(
+        element("button", sign, title=what)
+        for sign, what in (("+", "nearer"), ("−", "farther away"), ("fit", "the whole graph"))
+    )
+    drawn = joined([Markup(svg_of(graph)), element("div", zoom)])
+    return joined([element("p", hint, class_="faint"), element("div", drawn, class_="graph")])
 
 
 def _places(graph: DiGraph, study: Study, formulas: FormulaList) -> list[dict[str, object]]:
