@@ -17,6 +17,7 @@ from tpc.derive import limit as derived
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    from tpc.core.language import Language
     from tpc.corrections import Corrections
     from tpc.evaluate.evaluator import Evaluator
     from tpc.kernels.kernels import Kernels
@@ -44,6 +45,13 @@ parse.__doc__, load.__doc__ = pipeline.parse.__doc__, pipeline.load.__doc__
 @dataclass(frozen=True, slots=True, repr=False)
 class Program(core.Program):
     __doc__ = core.Program.__doc__
+
+    @property
+    def language(self) -> Language:
+        """Which of the papers' languages it is in, by the instructions that it uses: NETSOR⊤⁺ or another."""
+        from tpc.core.language import language_of
+
+        return language_of(self)
 
     @property
     def graph(self) -> DependencyGraph:

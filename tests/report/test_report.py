@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from base64 import b64encode
 from hashlib import sha256
 from html import unescape
@@ -189,3 +191,33 @@ def test_formulas_in_mathml_say_what_they_say_as_text():
     assert "<mi>𝔼</mi>" in c
     plain = re.sub(r"<[^>]*>", "", c)
     assert plain.endswith("−12")
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no chromium")
+def test_the_graph_fits_the_page_and_zooms(tmp_path):
+    """In a browser: the graph is no wider than the page, a button zooms, and a click on a node shows it."""
+    out = tmp_path / "report.html"
+    file = PROGRAMS / "architectures/residual.tp"
+    options = ["--widths", "none", "--set", "T=2", "--samples", "64", "--repeats", "2"]
+    assert main(["report", str(file), "-o", str(out), *options]) == 0
+    act = """<script>
+      const box = () => document.querySelector(".graph svg").getAttribute("viewBox").split(" ").map(Number);
+      const seen = [document.documentElement.scrollWidth <= document.documentElement.clientWidth, box()];
+      const [nearer, farther, fit] = document.querySelectorAll(".graph button");
+      nearer.click(); nearer.click(); seen.push(box());
+      farther.click(); seen.push(box());
+      fit.click(); seen.push(box());
+      document.getElementById("node-3").dispatchEvent(new Event("click"));
+      seen.push(document.getElementById("shown").hidden);
+      document.title = JSON.stringify(seen);
+    </script></body>"""
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", out.read_text(encoding="utf-8"))
+    out.write_text(text.replace("</body>", act), encoding="utf-8")
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", out.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    fits, whole, near, far, again, hidden = json.loads(re.search("<title>(.*)</title>", done.stdout)[1])
+    assert fits
+    assert near[2] == pytest.approx(whole[2] / 1.5**2)
+    assert far[2] == pytest.approx(whole[2] / 1.5)
+    assert again == pytest.approx(whole)
+    assert not hidden

@@ -25,14 +25,16 @@ def check(arguments: argparse.Namespace) -> int:
     program, given = load(arguments)
     if given:
         bound(program, given, arguments)
+    from tpc.core.language import language_of
+
+    language = language_of(program)
     if arguments.json:
-        print(
-            json.dumps({"program": program.name, "errors": [], "notes": list(program.notes)}, allow_nan=False)
-        )
+        found = {"program": program.name, "language": language, "errors": [], "notes": list(program.notes)}
+        print(json.dumps(found, allow_nan=False))
     else:
         from tpc.diagnostics.diagnostic import legible
 
-        print(f"{legible(str(arguments.file))}: {program.name} is a NETSOR⊤⁺ program")
+        print(f"{legible(str(arguments.file))}: {program.name} is a {language} program")
     return OK
 
 

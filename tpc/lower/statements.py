@@ -50,6 +50,8 @@ class Statements:
         self.expressions = ExpressionLowering(checked.scope, self.block)
         self.ratios: dict[str, Expr] = {}
         self.outputs: list[Output] = []
+        # the variables that lines which make a family have in its indices
+        self.spoken: dict[str, list[str]] = {}
         self.line: tree.Define | None = None  # the one being lowered
 
     @cached_property
@@ -218,9 +220,10 @@ class Statements:
         base, index = (target.base, target.index) if isinstance(target, tree.Indexed) else (target, ())
         assert isinstance(base, tree.Name)
         self.block.base, self.block.origin = base.name, origin
-        self.block.finish(
-            self.expressions.ref(base.name, index, self.env()), self.expressions.lower(value, self.env())
-        )
+        ref = self.expressions.ref(base.name, index, self.env())
+        if base.name not in self.spoken or not all(self.spoken[base.name]):
+            self.spoken[base.name] = [_variable(i) for i in ref.index]
+        self.block.finish(ref, self.expressions.lower(value, self.env()))
 
     def output(self, node: tree.OutputStatement) -> None:
         base = node.target.base if isinstance(node.target, tree.Indexed) else node.target
@@ -252,10 +255,13 @@ class Statements:
         self.outputs.append(Output(base.name, axes, ref, node.check, origin=origin_of(node.span)))
 
     def whole(self, name: str) -> tuple[Ref, tuple[Axis, ...]]:
+        """A family over all of its axes, with the variables of a line that makes it, where it has some."""
         shape = self.scope.symbols[name].shape or self.block.made[name].shape
-        variables = [
-            v for v, _ in zip((v for v in _names() if v not in self.scope.symbols), shape, strict=False)
-        ]
+        variables = list(self.spoken.get(name, [""] * len(shape)))
+        names = (v for v in _names() if v not in self.scope.symbols and v not in variables)
+        for k, variable in enumerate(variables):
+            if not variable or variable in variables[:k]:
+                variables[k] = next(names)
         return Ref(name, tuple(Affine.var(v) for v in variables)), tuple(zip(variables, shape, strict=True))
 
     def output_value(self, name: str, value: tree.Tree, node: tree.OutputStatement, loops: list[Loop]) -> Ref:
@@ -300,6 +306,12 @@ def _variables(file: tree.File) -> set[str]:
                 if part.name == "variable" and isinstance(inner, tree.Name):
                     found.add(inner.name)
     return found
+
+
+def _variable(index: object) -> str:
+    """The only variable of an index, "" if there is none, or there are several."""
+    found = list(index.variables) if isinstance(index, Affine) else []
+    return found[0] if len(found) == 1 else ""
 
 
 def _names() -> Sequence[str]:

@@ -12,6 +12,7 @@ from importlib.resources import files
 from networkx import DiGraph
 
 from tpc.core.graph import dependency_graph
+from tpc.core.language import language_of
 from tpc.display.html_tables import table
 from tpc.display.markup import Markup, element, joined
 from tpc.display.program_text import numbered
@@ -51,7 +52,7 @@ def page(study: Study) -> str:
     body = joined(
         [
             element("h1", f"{study.program.name} at n = ∞"),
-            element("p", f"by tpc {version('tpc')}", class_="faint"),
+            element("p", f"a {language_of(study.program)} program, by tpc {version('tpc')}", class_="faint"),
             *parts,
             element("div", "", id="shown", hidden="hidden"),
             element("script", data, type="application/json", id="places"),
@@ -87,8 +88,13 @@ def _graph(graph: DiGraph) -> Markup:
         return element("p", f"It has {len(graph)} nodes, too many to read: `tpc graph` draws it.")
     from tpc.show.picture import svg_of
 
-    hint = element("p", "A click on a node shows its formula and its line.", class_="faint")
-    return joined([hint, element("div", Markup(svg_of(graph)), class_="graph")])
+    hint = "A click on a node shows its formula and its line; Ctrl and the wheel zoom, and dragging moves."
+    zoom = joined(
+        element("button", sign, title=what)
+        for sign, what in (("+", "nearer"), ("−", "farther away"), ("fit", "the whole graph"))
+    )
+    drawn = joined([Markup(svg_of(graph)), element("div", zoom)])
+    return joined([element("p", hint, class_="faint"), element("div", drawn, class_="graph")])
 
 
 def _places(graph: DiGraph, study: Study, formulas: FormulaList) -> list[dict[str, object]]:

@@ -354,10 +354,9 @@ class Forward:
 
     def applied(self, node: tree.Applied, env: Env) -> ArrayExpr:
         function = node.function
-        if isinstance(function, tree.Name) and function.name in self.scene.networks:
-            return self.run(
-                self.scene.networks[function.name], [self.expr(arg, env) for arg in node.args], node
-            )
+        network = self.scene.network(function.name) if isinstance(function, tree.Name) else None
+        if network is not None:
+            return self.run(network, [self.expr(arg, env) for arg in node.args], node)
         if array_function(self.scene, node):
             return (onehot if array_function(self.scene, node) == "onehot" else pad)(self, node, env)
         if isinstance(function, tree.Name) and not self.scene.is_elementwise(function.name):

@@ -142,6 +142,35 @@ class Scene:
     def is_elementwise(self, name: str) -> bool:
         return is_function(name) or name in self.functions
 
+    def network(self, name: str) -> tree.Network | None:
+        """What networks call by this name as a part of theirs: another network, or a `layer`."""
+        return self.networks.get(name) or self.layer(name)
+
+    def layer(self, name: str) -> tree.Network | None:
+        """The function `name` of the file as a network, if it has means, weights or networks in it.
+
+        None if it is elementwise, or has products with other matrices, which networks do not have.
+        """
+        if name not in self.functions:
+            return None
+        body, free, todo = list[tree.Node](), set[str](), {name}
+        while todo - free:
+            free.add(inner := min(todo - free))
+            function = self.functions.get(inner)
+            if function is not None:
+                body += walk(function)
+                own = [*function.parameters, *(line.target for line in function.body)]
+                local = {x.name for x in own if isinstance(x, tree.Name)}
+                todo |= {part.name for part in names_in(function)} - local
+        products = (node for node in body if isinstance(node, tree.MatrixProduct))
+        if not all(any(p.name in self.weights for p in names_in(node.matrix)) for node in products):
+            return None
+        inside = any(isinstance(node, tree.Mean) for node in body)
+        if not inside and not free & {*self.weights, *self.networks}:
+            return None
+        made = self.functions[name]
+        return tree.Network(made.span, made.name, made.parameters, made.body, made.result)
+
     def is_constant(self, name: str) -> bool:
         return name in CONSTANTS or name in self.constants
 

@@ -105,7 +105,7 @@ class Trainings:
         return any(upto.descent.changes(weight) for upto in self.state)
 
     def weights_of(self, network: tree.Network) -> list[Weight]:
-        """The weights that a network uses, itself or through others."""
+        """The weights that a network uses, itself or through others and layers."""
         seen: set[str] = set()
         found: dict[str, Weight] = {}
         todo: list[tree.Node] = [network]
@@ -113,9 +113,10 @@ class Trainings:
             for name in names_in(todo.pop()):
                 if name.name in self.scene.weights:
                     found[name.name] = self.scene.weights[name.name]
-                elif name.name in self.scene.networks and name.name not in seen:
+                elif name.name not in seen:
                     seen.add(name.name)
-                    todo.append(self.scene.networks[name.name])
+                    part = self.scene.network(name.name)
+                    todo += [] if part is None else [part]
         return list(found.values())
 
     def refuse(self, diagnostic: Diagnostic) -> NoReturn:
