@@ -91,6 +91,8 @@ def simulate(
                     progress(sum(seed in done for seed in wanted), len(wanted))
     except KeyboardInterrupt:
         interrupted = True
+    finally:
+        done.write()
     finished = tuple(seed for seed in wanted if seed in done)
     if interrupted and not finished:
         raise KeyboardInterrupt
