@@ -58,6 +58,9 @@ def add_simulate(commands: Any) -> None:
         help="write every output of every seed to a file, and resume from it",
     )
     made.add_argument(
+        "--devices", type=positive, metavar="N", help="share the coordinates among so many devices"
+    )
+    made.add_argument(
         "--quantiles", type=levels, metavar="P,P,…", help="show quantiles over the seeds: 0.05,0.5,0.95"
     )
     made.add_argument(
@@ -86,7 +89,8 @@ def simulate(arguments: argparse.Namespace) -> int:
     program, given = load(arguments)
     require_writable(arguments.save)
     _require_bins(arguments)
-    samples = sample(program, bound(program, given, arguments), arguments.width, arguments, arguments.save)
+    inputs = bound(program, given, arguments)
+    samples = sample(program, inputs, arguments.width, arguments, arguments.save, arguments.devices)
     error = error_of(diverged_widths([samples]), arguments)
     quantiles = samples.quantiles(arguments.quantiles) if arguments.quantiles else None
     asked = arguments.histogram or arguments.bins

@@ -95,6 +95,7 @@ def sample(
     width: int,
     arguments: argparse.Namespace,
     checkpoint: Path | None = None,
+    devices: int | None = None,
 ) -> Samples:
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
@@ -115,6 +116,7 @@ def sample(
             progress=progress,
             checkpoint=checkpoint,
             matrices=arguments.matrices,
+            devices=devices,
         )
     except OSError as error:
         raise TpcError(

@@ -11,7 +11,6 @@ import numpy as np
 from tpc.core.program import Program
 from tpc.machine.files import digest, read_arrays, write_whole
 
-
 PAUSE = 20  # times as long as the last writing took are between two, which have all seeds
 
 
