@@ -16,8 +16,8 @@ NARROW = 101  # no multiple of 8, nor is its half
 
 
 def at_finite_width():
-    """By kind of matrices, each on 1 and 8 devices: the outputs, and of the compiled code the arrays that have
-    all coordinates, or an eighth of them, what devices exchange, and bytes in use."""
+    """By kind of matrices, each on 1 and 8 devices: the outputs, and of the compiled code the arrays which
+    have all coordinates, or an eighth of them, what devices exchange, and bytes in use."""
     program, out = tpc.parse(NET), {}
     sizes = widths(program, {}, WIDTH)
     law = laws(program, {}, sizes)
