@@ -67,6 +67,11 @@ def _for_vectors(k: int) -> int:
     )
 
 
+def fewest(k: int, most: int) -> int:
+    """Points for k Gaussians that keep the bias below the error, `most` if these are fewer."""
+    return min(most, max(SAMPLES, _power_of_two(UNBIASED * k)))
+
+
 def _for_tables(k: int) -> int:
     """The same where there are tables, which take the square of it: fewer points, and more repeats."""
     return max(TABLE, min(MOST_TABLE, _power_of_two(UNBIASED * k)), _power_of_two(AT_LEAST * k))
