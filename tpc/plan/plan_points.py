@@ -21,7 +21,7 @@ PANELS = {1: (4096, 16_384), 2: (65_536, 262_144)}
 TURNS = 6  # evaluations on the last size that all turns are worth
 # repeats while all take so many seconds: their mean's errors have nearly no Student's tails
 MANY, BRIEF = 32, 0.2
-PER_GAUSSIAN, MOST = 64, 16_384  # samples for each Gaussian, but no more than MOST by that
+PER_GAUSSIAN, MOST = 128, 16_384  # samples for each Gaussian, but no more than MOST by that
 # this many for each keep the bias below the error (tests/bench/bias.py), up to LARGE
 UNBIASED, LARGE = 16, 65_536
 TABLE, MOST_TABLE = 1024, 2048  # samples by that where there are tables
