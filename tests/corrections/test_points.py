@@ -191,3 +191,49 @@ def test_options_that_mean_nothing(option, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["corrections", str(tmp_path / "net.tp"), option])
     assert option.split("=")[0] in capsys.readouterr().err
+
+
+def test_an_interrupted_run_is_resumed_to_the_same_bits(tmp_path):
+    """By the repeats that are kept; with two of them there is something to tell."""
+    program, asked = tpc.parse("width n\nvector v : n ~ N(0, 1)\noutput q = mean(exp(v))\n", name="q"), {}
+    asked |= {"samples": 64, "repeats": 4, "signs": 8, "method": "nodes"}
+    seen = []
+
+    def stop(done, total):
+        seen.append((done, total))
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    whole = program.corrections(**asked)
+    part = program.corrections(**asked, checkpoint=tmp_path, progress=stop)
+    assert part.interrupted
+    assert "interrupted after 3 of 4 repeats" in part.notes
+    assert part["q"].bias != whole["q"].bias
+    with pytest.raises(KeyboardInterrupt):
+        program.corrections(**{**asked, "seed": 1}, checkpoint=tmp_path, progress=lambda *_: stop_at_once())
+    resumed = program.corrections(**asked, checkpoint=tmp_path, progress=lambda *at: seen.append(at))
+    assert not resumed.interrupted
+    assert seen == [(1, 4), (2, 4), (3, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+    for name in ("bias", "bias_stderr", "variance", "variance_stderr"):
+        np.testing.assert_array_equal(getattr(resumed["q"], name), getattr(whole["q"], name))
+
+
+def stop_at_once():
+    raise KeyboardInterrupt
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, capsys):
+    (tmp_path / "net.tp").write_text("width n\nvector v : n ~ N(0, 1)\noutput q = mean(tanh(v)^2)\n")
+    (tmp_path / "taken").write_text("")
+    command = [
+        "corrections",
+        str(tmp_path / "net.tp"),
+        "--method",
+        "nodes",
+        "--samples",
+        "64",
+        "--signs",
+        "4",
+    ]
+    assert main([*command, "--checkpoint", str(tmp_path / "taken")]) == 2
+    assert "TP606" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 import tpc
 from tests.evaluate.programs import PROGRAMS, two_layers
 from tests.experiments.test_word2vec import settings, written
+from tests.simulate.shared_out import at_finite_width
 from tpc.experiments.room import ITEMSIZE, Size
 from tpc.experiments.word2vec import COMPARED, PROGRAM, Word2VecExperiment, Word2VecSettings
 
@@ -221,6 +222,7 @@ if __name__ == "__main__":
                 "coefficients": coefficients(),
                 "large": large(),
                 "resumed": resumed(),
+                "finite width": at_finite_width(),
             }
         ),
         file=sys.stdout,

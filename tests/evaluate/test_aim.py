@@ -1,13 +1,15 @@
 """`--error`: repeats, and then points, are added until all outputs have it, and a run that has it from the
 start is left as it is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import tpc
 from tests.evaluate.programs import same_bits, two_layers
 from tpc.cli.main import main
-from tpc.evaluate.aim import Aim, following, shortfall
+from tpc.evaluate.aim import Aim, beginning, following, shortfall
 
 PROGRAM, INPUTS = two_layers(4)
 KINKED = (
@@ -160,3 +162,18 @@ def test_more_repeats_and_then_more_points(evaluator):
     assert (biased.samples, biased.repeats) == (256, 4)
     assert following(plan, plan, shortfall(claims(0.1), aim), aim, 0, 200) is None
     assert following(plan, plan, shortfall(claims(0.1), aim), Aim(absolute=0.01, times=1), 1e9, 1e9) is None
+
+
+def test_a_run_for_an_error_begins_with_fewer_points_where_that_saves_more_than_it_may_cost():
+    """But never by default, nor below what keeps the bias small: 16 points for each Gaussian."""
+    plan = replace(PROGRAM.compile(method="nodes").plan, samples=16_384, seconds=1.0)
+    asked, least = Aim.of("1%", "p"), max(4096, 16 * plan.gaussians)
+    fewer = beginning(plan, asked)
+    assert fewer.samples == least
+    assert fewer.repeats == plan.repeats
+    assert fewer.seconds == pytest.approx(plan.seconds * least / 16_384)
+    assert beginning(plan, Aim()) is plan
+    brief = replace(plan, seconds=0.01)
+    assert beginning(brief, asked) is brief
+    few = replace(plan, samples=2048)
+    assert beginning(few, asked) is few

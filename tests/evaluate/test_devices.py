@@ -105,6 +105,21 @@ def test_an_experiment_on_devices_is_resumed_to_the_same_bits(found):
     assert len(set(found["resumed"]["accuracy"])) == len(set(found["resumed"]["words"])) == 1
 
 
+@pytest.mark.parametrize("kind", ["free", "dense"])
+def test_coordinates_of_finite_width_are_shared_out(found, kind):
+    """The same numbers to rounding, at widths that are no multiple of the devices, too; and an eighth of the
+    memory."""
+    alone, shared = found["finite width"][kind]["numbers"]
+    for name, value in alone.items():
+        np.testing.assert_allclose(shared[name], value, rtol=1e-11, atol=1e-12)
+    alone, shared = found["finite width"][kind]["code"]
+    assert shared["bytes"] < alone["bytes"] / 8 * (1.1 if kind == "free" else 1.4)
+    assert shared["shares"] > 100
+    assert shared["reductions"] > 0
+    if kind == "free":  # a matrix that is drawn is multiplied with all of a vector
+        assert shared["whole"] == shared["gathers"] == 0
+
+
 def test_the_command_shares_as_well():
     command = [
         sys.executable,
@@ -122,6 +137,13 @@ def test_the_command_shares_as_well():
         for more in ([], ["--devices", "8"])
     )
     assert alone == shared
+    at_width = [*command[:4], str(TWO_LAYERS), "--width", "50", "--seeds", "2"]
+    at_width[3] = "simulate"
+    alone, shared = (
+        subprocess.run([*at_width, *more], capture_output=True, text=True, env=VIRTUAL, check=True).stdout
+        for more in ([], ["--devices", "3"])
+    )
+    assert alone == shared
     refused = subprocess.run(
         [*command, "--devices", "9"], capture_output=True, text=True, env=VIRTUAL, check=False
     )
@@ -134,6 +156,10 @@ def test_no_devices_at_all(capsys):
     program, inputs = two_layers(2)
     with pytest.raises(tpc.TpcError, match="--devices: must be at least 1"):
         program.compile(samples=64)(inputs, devices=0)
+    with pytest.raises(tpc.TpcError, match="--devices: must be at least 1"):
+        program.simulate(inputs, width=4, seeds=1, devices=0)
+    with pytest.raises(tpc.TpcError, match="TP611"):
+        program.simulate(inputs, width=4, seeds=1, devices=1000)
     with pytest.raises(SystemExit):
         main(["run", str(TWO_LAYERS), "--devices", "0"])
     assert "not a positive whole number" in capsys.readouterr().err

@@ -39,6 +39,15 @@ def different_widths(text: str) -> list[int]:
     return found
 
 
+def levels(text: str) -> tuple[float, ...]:
+    from tpc.simulate.distribution import checked_levels
+
+    try:
+        return checked_levels([float(part) for part in text.split(",")])
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a list of different numbers from 0 to 1") from None
+
+
 def initial(text: str) -> str | int | Path:
     """`seed=N`, `zero`, `integrate`, or a data file."""
     if text.startswith("seed="):

@@ -9,7 +9,7 @@ from typing import Any
 
 from tpc.cli.arguments import add_command, positive
 from tpc.cli.numbers import progress_line
-from tpc.cli.shared import FIGURES, OK, REFUSED, bound, load, require_writable, show, writing
+from tpc.cli.shared import FIGURES, INTERRUPTED, OK, REFUSED, bound, load, require_writable, show, writing
 
 
 def add_corrections(commands: Any) -> None:
@@ -44,6 +44,12 @@ def add_corrections(commands: Any) -> None:
     made.add_argument(
         "--repeats", type=positive, metavar="R", help="independent ones, whose spread is the standard error"
     )
+    made.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="DIR",
+        help="a folder that keeps every repeat when it is done, and to resume from",
+    )
     made.add_argument("--plot", type=Path, metavar="F.png", help="draw what to expect over the width")
 
 
@@ -75,6 +81,7 @@ def predicted(arguments: argparse.Namespace) -> int:
         method=arguments.method,
         covariances=arguments.covariances,
         progress=progress_line("repeat") if sys.stderr.isatty() else None,
+        checkpoint=arguments.checkpoint,
     )
     unwritten: TpcError | None = None
     if arguments.plot is not None:
@@ -85,4 +92,6 @@ def predicted(arguments: argparse.Namespace) -> int:
     within = 0.01 if arguments.within is None else arguments.within
     text = found.shown(within=arguments.within, width=arguments.width)
     show(arguments, text, found.to_json(within=within, width=arguments.width), unwritten)
+    if found.interrupted:
+        return INTERRUPTED
     return OK if unwritten is None else REFUSED

@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tpc.cli.arguments import add_command, add_evaluation, add_width_sampling, different_widths, positive
+from tpc.cli.arguments import (
+    add_command,
+    add_evaluation,
+    add_width_sampling,
+    different_widths,
+    levels,
+    positive,
+)
 from tpc.cli.numbers import (
     diverged_widths,
     error_of,
@@ -50,6 +57,18 @@ def add_simulate(commands: Any) -> None:
         metavar="F.npz",
         help="write every output of every seed to a file, and resume from it",
     )
+    made.add_argument(
+        "--devices", type=positive, metavar="N", help="share the coordinates among so many devices"
+    )
+    made.add_argument(
+        "--quantiles", type=levels, metavar="P,P,…", help="show quantiles over the seeds: 0.05,0.5,0.95"
+    )
+    made.add_argument(
+        "--histogram", action="store_true", help="show how many seeds have an output between which values"
+    )
+    made.add_argument(
+        "--bins", type=positive, metavar="N", help="of the histogram (by the number of seeds, if left out)"
+    )
 
 
 def add_verify(commands: Any) -> None:
@@ -69,10 +88,31 @@ def add_verify(commands: Any) -> None:
 def simulate(arguments: argparse.Namespace) -> int:
     program, given = load(arguments)
     require_writable(arguments.save)
-    samples = sample(program, bound(program, given, arguments), arguments.width, arguments, arguments.save)
+    _require_bins(arguments)
+    inputs = bound(program, given, arguments)
+    samples = sample(program, inputs, arguments.width, arguments, arguments.save, arguments.devices)
     error = error_of(diverged_widths([samples]), arguments)
-    show(arguments, samples, samples_to_json(samples), error)
+    quantiles = samples.quantiles(arguments.quantiles) if arguments.quantiles else None
+    asked = arguments.histogram or arguments.bins
+    histograms = samples.histogram(arguments.bins) if asked else None
+    show(
+        arguments,
+        samples.described(quantiles, histograms),
+        samples_to_json(samples, quantiles, histograms),
+        error,
+    )
     return INTERRUPTED if samples.interrupted else OK if error is None else REFUSED
+
+
+def _require_bins(arguments: argparse.Namespace) -> None:
+    """Raises TpcError (TP602)."""
+    from tpc.diagnostics import catalogue
+    from tpc.diagnostics.diagnostic import TpcError
+    from tpc.simulate.distribution import MOST_BINS
+
+    if arguments.bins and arguments.bins > MOST_BINS:
+        why = f"must be at most {MOST_BINS}, not {arguments.bins}"
+        raise TpcError([catalogue.running.bad_option("--bins", why)], str(arguments.file))
 
 
 def _predicted(

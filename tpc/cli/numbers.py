@@ -6,7 +6,7 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tpc.diagnostics.diagnostic import Diagnostic, TpcError
     from tpc.evaluate.evaluator import Evaluator
     from tpc.evaluate.result import Result
+    from tpc.simulate.distribution import Histogram, Quantiles
     from tpc.simulate.samples import Samples
 
 
@@ -94,6 +95,7 @@ def sample(
     width: int,
     arguments: argparse.Namespace,
     checkpoint: Path | None = None,
+    devices: int | None = None,
 ) -> Samples:
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
@@ -114,6 +116,7 @@ def sample(
             progress=progress,
             checkpoint=checkpoint,
             matrices=arguments.matrices,
+            devices=devices,
         )
     except OSError as error:
         raise TpcError(
@@ -125,11 +128,21 @@ def sample(
         raise TpcError([catalogue.running.bad_option(option, str(error))], str(arguments.file)) from None
 
 
-def samples_to_json(samples: Samples) -> dict[str, Any]:
+def samples_to_json(
+    samples: Samples,
+    quantiles: Mapping[str, Quantiles] | None = None,
+    histograms: Mapping[str, Histogram] | None = None,
+) -> dict[str, Any]:
     from tpc.show.entries import plain
 
     outputs = {
-        name: {"mean": plain(samples.mean[name]), "std": plain(samples.std[name])} for name in samples.outputs
+        name: {
+            "mean": plain(samples.mean[name]),
+            "std": plain(samples.std[name]),
+            **({} if quantiles is None else {"quantiles": quantiles[name].to_json()}),
+            **({} if histograms is None else {"histogram": histograms[name].to_json()}),
+        }
+        for name in samples.outputs
     }
     return {
         "program": samples.program,

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.corrections.differences import Differences, Weighted
+from tpc.evaluate.checkpoint import Kept
+from tpc.evaluate.stages import ENOUGH
 from tpc.machine.precision import precision
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ ROUGH, MOST_ROUGH = 0.3, 0.1  # over the root of the number of Gaussians, and at
 CHECKED = 4  # directions of a repeat in which half the step is tried as well, where all is smooth
 APART, SURE = 0.1, 6.0  # of the derivative, and standard errors: steps that differ by more have no limit
 ROUNDING = 1e-13  # of an output
+WHOLE, HALF = "whole", "half"  # steps, in the names of arrays that are kept
 NO_ERROR = 0.7  # the index of a tail from which on, as in runs of the limit
 NO_LIMIT = (
     "with half the step in the weights of the points, differences change more than those of what has "
@@ -97,34 +100,60 @@ def derived(
     seed: int,
     directions: int,
     steps: Steps,
+    kept: Kept,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Derived]:
     """Bias and variance of every output, from so many directions on the points of each repeat.
 
     evaluator: of a sampled plan; where there are several widths, one in which each has points of its own.
+    kept: the repeats that are done, and where those that are not are put. Interrupted (Ctrl-C), what is done
+    is enough if these are two repeats; else raises KeyboardInterrupt.
     """
-    plan, module, found = evaluator.plan, evaluator.module, list[tuple[Differences, Differences]]()
+    plan, module = evaluator.plan, evaluator.module
     names = evaluator.program.reported
-    influences: dict[str, list[np.ndarray]] = {name: [] for name in names if name in module.HEAVY}
+    heavy = [name for name in names if name in module.HEAVY]
     with precision(plan.dtype):
-        weighted = Weighted.of(evaluator, given)
-        for k in range(plan.repeats):
-            on = weighted.on_points(seed, k)
-            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k, 1)))
-            chosen = on.directions(directions, rng)
-            some = [part[: steps.checked] for part in chosen]
-            found.append((on.differences(chosen, steps.step), on.differences(some, steps.step / 2)))
-            for name, own in influences.items():
-                own.append(on.influence(chosen, found[-1][0].slope[name]))
-            if progress is not None:
-                progress(k + 1, plan.repeats)
-        wider = float(module.students(plan.repeats))
+        try:
+            with kept.running:
+                _repeats(evaluator, given, seed, directions, steps, heavy, kept, progress)
+        except KeyboardInterrupt:
+            if len(kept) < ENOUGH:
+                raise
+        wider = float(module.students(len(kept)))
+    done = [kept[k][0] for k in sorted(kept)]
+    found = [(Differences.of_arrays(own, WHOLE), Differences.of_arrays(own, HALF)) for own in done]
+    influences = {name: [own[f"influence {name}"] for own in done] for name in heavy}
     out = {name: _of_output(name, found, steps.step, wider) for name in names}
     for name in out.keys() & set(module.WILD):
         out[name] = without(out[name], np.array(True), INFINITE)
     for name, own in influences.items():
         out[name] = _tailed(out[name], np.concatenate(own, axis=-1), module.tail_index)
     return out
+
+
+def _repeats(
+    evaluator: Evaluator,
+    given: Mapping[str, Any],
+    seed: int,
+    directions: int,
+    steps: Steps,
+    heavy: Sequence[str],
+    kept: Kept,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Computes the repeats that are not kept yet. heavy: outputs of which the influences are wanted."""
+    weighted, plan = Weighted.of(evaluator, given), evaluator.plan
+    for k in range(plan.repeats):
+        if k not in kept:
+            on = weighted.on_points(seed, k)
+            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k, 1)))
+            chosen = on.directions(directions, rng)
+            some = [part[: steps.checked] for part in chosen]
+            whole, half = on.differences(chosen, steps.step), on.differences(some, steps.step / 2)
+            influences = {f"influence {name}": on.influence(chosen, whole.slope[name]) for name in heavy}
+            kept[k] = {**whole.to_arrays(WHOLE), **half.to_arrays(HALF), **influences}, np.zeros(())
+        if progress is not None:
+            progress(k + 1, plan.repeats)
 
 
 def _of_output(

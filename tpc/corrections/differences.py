@@ -28,6 +28,20 @@ class Differences:
     slope: Mapping[str, np.ndarray]
     half_bend: Mapping[str, np.ndarray]
 
+    def to_arrays(self, step: str) -> dict[str, np.ndarray]:
+        """All of them under names of their own, with that of the step."""
+        parts = {"centre": self.centre, "slope": self.slope, "bend": self.half_bend}
+        return {f"{step} {part} {name}": a for part, own in parts.items() for name, a in own.items()}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray], step: str) -> Differences:
+        found: dict[str, dict[str, np.ndarray]] = {"centre": {}, "slope": {}, "bend": {}}
+        for key, array in arrays.items():
+            of, part, name = key.split(" ", 2) if key.count(" ") == 2 else ("", "", "")
+            if of == step:
+                found[part][name] = array
+        return cls(found["centre"], found["slope"], found["bend"])
+
 
 def signs(count: int, directions: int, rng: np.random.Generator) -> np.ndarray:
     """Signs [directions, count], in rows that are orthogonal if `count` is a power of two (Hadamard)."""

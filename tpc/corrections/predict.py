@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import combinations_with_replacement
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,11 @@ from tpc.corrections.linear_program import Gradients, LinearProgram, NotRational
 from tpc.corrections.prediction import Correction, Corrections
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
+from tpc.evaluate.checkpoint import Kept
 from tpc.evaluate.result import Result
 from tpc.expand import expand
 from tpc.expand.expand import has_powers
+from tpc.machine.files import digest
 from tpc.pipeline import compile_program
 from tpc.plan.options import Options
 from tpc.plan.refusal import UnrepresentableError
@@ -46,6 +49,7 @@ def corrections(
     limit: Result | None = None,
     progress: Progress | None = None,
     patience: float | None = None,
+    checkpoint: str | Path | None = None,
     **options: Any,
 ) -> Corrections:
     """Bias and fluctuation of the outputs at finite width, to first order in 1/n, from the limit.
@@ -60,6 +64,9 @@ def corrections(
     other are wanted. patience: seconds of work by points at most, as predicted. Raises TpcError: inputs
     that do not fit (TP50x), outputs that are random in the limit or programs with powers of n (TP807),
     options out of range (TP602), and what a run of the limit may raise. SlowError where patience ends.
+    checkpoint: a folder that keeps every repeat that is done, and from which the same corrections resume,
+    bit for bit. Interrupted (Ctrl-C), returns what the repeats that are done give, if these are two at least;
+    `interrupted` and a note say so.
     """
     request = _request(program, options)
     given = bind_inputs(program, {} if inputs is None else inputs)
@@ -73,7 +80,14 @@ def corrections(
             if request.method == "linear":
                 wrong = catalogue.running.not_representable("linear", str(error))
                 raise TpcError([wrong], program.name, of_program=True) from None
-    return _by_points(program, given, request, limit, progress, patience)
+    folder = None if checkpoint is None else Path(checkpoint)
+    try:
+        return _by_points(program, given, request, limit, progress, patience, folder)
+    except OSError as error:
+        if folder is None:
+            raise
+        wrong = catalogue.running.cannot_write(str(folder), error.strerror or str(error))
+        raise TpcError([wrong], program.name, of_program=True) from None
 
 
 def _request(program: Program, options: Mapping[str, Any]) -> Request:
@@ -158,27 +172,42 @@ def _by_points(
     limit: Result | None,
     progress: Progress | None,
     patience: float | None,
+    folder: Path | None,
 ) -> Corrections:
     effort = Effort.of(program, request)
     if patience is not None and effort.seconds > patience:
         raise SlowError(effort.seconds)
     if limit is None:
-        limit = compile_program(program, Options())(given, seed=request.seed)
+        limit = compile_program(program, Options())(given, seed=request.seed, checkpoint=folder)
+    kept = _kept(effort, given, request.seed, folder)
     found = derived(
         effort.evaluator,
         given,
         seed=request.seed,
         directions=effort.directions,
         steps=effort.steps,
+        kept=kept,
         progress=progress,
     )
+    done, repeats = len(kept), effort.evaluator.plan.repeats
+    stopped = (f"interrupted after {done} of {repeats} repeats",) if done < repeats else ()
     return Corrections(
         program.name,
         str(effort),
         {name: _of_points(own, limit, name) for name, own in found.items()},
         _covariances(found) if request.covariances else None,
-        limit.notes,
+        (*limit.notes, *kept.notes, *stopped),
+        bool(stopped) or limit.interrupted,
     )
+
+
+def _kept(effort: Effort, given: Mapping[str, np.ndarray], seed: int, folder: Path | None) -> Kept:
+    """The repeats of derivatives that are done, in the folder if there is one."""
+    if folder is None:
+        return Kept()
+    evaluator = effort.evaluator
+    told = f"corrections {evaluator.identity} {seed} {effort.directions} {effort.steps}"
+    return Kept.open(folder, evaluator.program.name, digest(told, given), evaluator.plan.repeats)
 
 
 def _of_points(own: Derived, limit: Result, name: str) -> Correction:

@@ -100,6 +100,8 @@ class Corrections:
     # n·covariance of two outputs at width n, by their names, over the axes of both; None if not asked for
     covariances: Mapping[tuple[str, str], np.ndarray] | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    # whether there would have been more repeats
+    interrupted: bool = False
 
     def __getitem__(self, name: str) -> Correction:
         return self.outputs[name]

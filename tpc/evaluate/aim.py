@@ -14,6 +14,7 @@ from tpc.diagnostics.diagnostic import TpcError
 from tpc.evaluate.fit import growth
 from tpc.plan.cost import total_seconds
 from tpc.plan.plan import Plan, SampledPlan
+from tpc.plan.plan_points import fewest
 
 # the error of runs without options, relative to the value, or to SMALL where it is less
 DEFAULT, SMALL = 0.01, 0.1
@@ -23,6 +24,7 @@ MOST_REPEATS = 4  # times the repeats of the plan, before points are added
 LEAPS = (4, 2)  # times the points: each number of them is a compilation
 POINTS = 1 << 22  # and no more points than that
 SPARE = 1.3  # of repeats, as their spread is only known to a quarter
+COMPILED = 4.0  # seconds that another number of points takes before anything is computed
 NEAR = 0.1  # entries are as good as the greatest one of their output times that
 
 
@@ -102,6 +104,25 @@ def shortfall(claims: Mapping[str, Any], aim: Aim) -> Shortfall:
                 ratio, at = float(ratios.max()), np.unravel_index(np.argmax(ratios), ratios.shape)
                 biased = bool(bias[at] > 0.7 * error[at])
     return Shortfall(ratio, biased, tuple(names), missed)
+
+
+def beginning(plan: Plan, aim: Aim) -> Plan:
+    """The plan that a run begins with whose error is asked for.
+
+    With the fewest points that are known to keep the bias small, if that takes less time by more than what
+    compiling for more points takes, should these not be enough.
+    """
+    if not math.isinf(aim.times) or not isinstance(plan, SampledPlan):
+        return plan
+    share = fewest(plan.gaussians, plan.samples) / plan.samples
+    power = growth(plan)
+    fewer = replace(
+        plan,
+        samples=int(share * plan.samples),
+        seconds=share**power * plan.seconds,
+        memory=share**power * plan.memory,
+    )
+    return fewer if seconds(plan) - seconds(fewer) > COMPILED else plan
 
 
 def following(

@@ -14,13 +14,13 @@ import numpy as np
 
 from tpc.core.given import require_whole
 from tpc.core.inputs import bind_inputs
+from tpc.core.mesh import mesh_of
 from tpc.core.program import Program
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.emit.emit import emit
 from tpc.emit.module import emit_vectors, source_of_a_repeat
 from tpc.evaluate.aim import Aim
-from tpc.evaluate.devices import mesh_of
 from tpc.evaluate.fit import BESIDES, fit_in_memory
 from tpc.evaluate.initial import Start
 from tpc.evaluate.jumps import require_sizes

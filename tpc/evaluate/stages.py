@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.evaluate.aim import Aim, added, following, missed, seconds, shortfall
+from tpc.evaluate.aim import Aim, added, beginning, following, missed, seconds, shortfall
 from tpc.evaluate.checkpoint import Kept
 from tpc.evaluate.devices import agreed, several
 from tpc.evaluate.fit import Fitted, fit_in_memory, growth
@@ -67,7 +67,8 @@ class StagedRun:
 
         That is the last one that may be tried, or that an interruption leaves.
         """
-        fit = self.fit()
+        whole = self.evaluator.plan
+        fit = self.fit(whole if aim is None or self.fixed else beginning(whole, aim))
         plan = first = fit.plan
         stage, spent = self.stage(plan, None, fit.each), seconds(plan)
         if fit.note is not None:
@@ -102,18 +103,23 @@ class StagedRun:
             stage, plan = later, step
         return stage
 
-    def fit(self) -> Fitted:
-        """The evaluator's plan with as many points as there is memory for.
+    @property
+    def fixed(self) -> bool:
+        """Whether a run begins with the points of the plan: they were asked for, or devices share them."""
+        return self.evaluator.fixed or self.mesh is not None
+
+    def fit(self, plan: Plan) -> Fitted:
+        """The plan with as many points as there is memory for.
 
         Several devices have to agree, and take the plan as it is.
         """
         evaluator = self.evaluator
         if self.mesh is not None:
-            require_memory(evaluator.plan.memory, evaluator.program.name, of_program=True)
-            return Fitted(evaluator.plan, evaluator.plan.memory)
+            require_memory(plan.memory, evaluator.program.name, of_program=True)
+            return Fitted(plan, plan.memory)
         return fit_in_memory(
             evaluator.module,
-            evaluator.plan,
+            plan,
             self.given,
             evaluator.program.name,
             fixed=evaluator.fixed,

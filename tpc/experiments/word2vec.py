@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tpc.api import Program, parse
-from tpc.evaluate.devices import mesh_of
+from tpc.core.mesh import mesh_of
 from tpc.evaluate.in_parts import State, Training
 from tpc.experiments.analogies import BESIDE, read_questions, right_answers
 from tpc.experiments.corpus import read_text

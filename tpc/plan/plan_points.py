@@ -21,7 +21,7 @@ PANELS = {1: (4096, 16_384), 2: (65_536, 262_144)}
 TURNS = 6  # evaluations on the last size that all turns are worth
 # repeats while all take so many seconds: their mean's errors have nearly no Student's tails
 MANY, BRIEF = 32, 0.2
-PER_GAUSSIAN, MOST = 64, 16_384  # samples for each Gaussian, but no more than MOST by that
+PER_GAUSSIAN, MOST = 128, 16_384  # samples for each Gaussian, but no more than MOST by that
 # this many for each keep the bias below the error (tests/bench/bias.py), up to LARGE
 UNBIASED, LARGE = 16, 65_536
 TABLE, MOST_TABLE = 1024, 2048  # samples by that where there are tables
@@ -65,6 +65,11 @@ def _for_vectors(k: int) -> int:
         min(LARGE, _power_of_two(UNBIASED * k)),
         _power_of_two(AT_LEAST * k),
     )
+
+
+def fewest(k: int, most: int) -> int:
+    """Points for k Gaussians that keep the bias below the error, `most` if these are fewer."""
+    return min(most, max(SAMPLES, _power_of_two(UNBIASED * k)))
 
 
 def _for_tables(k: int) -> int:

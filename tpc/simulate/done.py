@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,18 +11,22 @@ import numpy as np
 from tpc.core.program import Program
 from tpc.machine.files import digest, read_arrays, write_whole
 
+PAUSE = 20  # times as long as the last writing took are between two, which have all seeds
+
 
 class CheckpointError(ValueError):
     """A file that is not this run's checkpoint."""
 
 
 class Checkpoint:
-    """Outputs by seed. Each addition is written to the file before it returns, whole or not at all."""
+    """Outputs by seed. The file has them all or none, and is written again now and then, and at last."""
 
     def __init__(self, path: Path | None, fingerprint: str) -> None:
         self.path = path
         self.fingerprint = fingerprint
         self.by_seed: dict[int, dict[str, np.ndarray]] = {}
+        self.unwritten = False
+        self.next_writing = 0.0
 
     @classmethod
     def open(
@@ -67,8 +72,18 @@ class Checkpoint:
         """outputs: [seeds, *shape] by name."""
         for i, seed in enumerate(seeds):
             self.by_seed[seed] = {name: values[i] for name, values in outputs.items()}
-        if save and self.path is not None:
-            self._save(self.path)
+        self.unwritten |= save and self.path is not None
+        if self.unwritten and time.monotonic() >= self.next_writing:
+            self.write()
+
+    def write(self) -> None:
+        """Writes what is not yet in the file."""
+        if self.path is None or not self.unwritten:
+            return
+        start = time.monotonic()
+        self._save(self.path)
+        self.unwritten, end = False, time.monotonic()
+        self.next_writing = end + PAUSE * (end - start)
 
     def _save(self, path: Path) -> None:
         seeds = tuple(self.by_seed)

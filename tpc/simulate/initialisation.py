@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from tpc.core.laws import Inputs, covariance, law_number
 from tpc.core.program import Gaussians, Matrix, Program
@@ -111,6 +112,15 @@ def draw(
             jax.random.fold_in(key, i), group, laws.means[first], laws.roots[first], sizes, dtype
         )
     return matrices, vectors
+
+
+def shared_out(mesh: Mesh | None, array: Any, axis: int = -1) -> Any:
+    """An array whose axis is that of coordinates, of which every device of `mesh` has a share."""
+    if mesh is None:
+        return array
+    names: list[Any] = [None] * array.ndim
+    names[axis] = mesh.axis_names[0]
+    return jax.lax.with_sharding_constraint(array, NamedSharding(mesh, PartitionSpec(*names)))
 
 
 def undrawn_keys(program: Program, seed: Any, free: Collection[str]) -> dict[str, tuple[Matrix, Any]]:

@@ -10,7 +10,7 @@ nothing is left to chance.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -110,9 +110,17 @@ def met_by(matrix: str, transposed: bool) -> str:
 
 
 def unasked(
-    key: Any, matrix: Matrix, capacity: Mapping[Side, int], sizes: Mapping[str, int], dtype: Any
+    key: Any,
+    matrix: Matrix,
+    capacity: Mapping[Side, int],
+    sizes: Mapping[str, int],
+    dtype: Any,
+    share: Callable[[Any], Any] = lambda array: array,
 ) -> dict[str, Chain]:
-    """Both sides of a matrix, or of a family, before any product; a side that never multiplies is ()."""
+    """Both sides of a matrix, or of a family, before any product; a side that never multiplies is ().
+
+    share: shares an array out over devices along its last axis.
+    """
     axes = tuple(count for _, count in matrix.axes)
     out: dict[str, Chain] = {}
     for transposed in (False, True):
@@ -125,10 +133,11 @@ def unasked(
             own = jax.random.fold_in(key, int(transposed))
 
             def row(k: Any, own: Any = own, n: int = n) -> Any:
-                return jax.random.normal(jax.random.fold_in(own, k), (n,), dtype)
+                return share(jax.random.normal(jax.random.fold_in(own, k), (n,), dtype))
 
             g = lax.map(row, jnp.arange(count), batch_size=max(1, min(count, AT_ONCE // n)))
-            out[side] = (bases.basis(g, *axes, size=into),)
+            empty = bases.basis(share(g), *axes, size=into)
+            out[side] = (empty._replace(p=tuple(share(block) for block in empty.p)),)
     return out
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tpc.show.entries import End, end_of, print_finite
 from tpc.show.figures import figures_of, with_error
+from tpc.simulate.distribution import LEVELS, Histogram, Quantiles, histogram_of, quantiles_of
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -53,6 +53,21 @@ class Samples:
         ends = {name: end_of(*values) for name, values in self.outputs.items()}
         return {name: end for name, end in ends.items() if end is not None}
 
+    def quantiles(self, levels: Sequence[float] = LEVELS) -> dict[str, Quantiles]:
+        """Quantiles over seeds with their standard errors, by output (see `Quantiles`).
+
+        Raises ValueError for levels that are no different numbers from 0 to 1.
+        """
+        return {name: quantiles_of(values, levels) for name, values in self.outputs.items()}
+
+    def histogram(self, bins: int | None = None) -> dict[str, Histogram]:
+        """Histograms over seeds of every entry, by output (see `Histogram`): `plt.stairs(h.counts, h.edges)`.
+
+        bins: by the number of seeds, if left out. Raises ValueError for one that is not whole, below 1 or
+        above 10,000.
+        """
+        return {name: histogram_of(values, bins) for name, values in self.outputs.items()}
+
     def to_pandas(self) -> Any:
         """A data frame with a row for each entry of each output at each seed: `seed`, indices, `value`.
 
@@ -76,6 +91,14 @@ class Samples:
         return f"{self.program} at width {self.width}, {seeds}{', interrupted' * self.interrupted}"
 
     def __str__(self) -> str:
+        return self.described()
+
+    def described(
+        self,
+        quantiles: Mapping[str, Quantiles] | None = None,
+        histograms: Mapping[str, Histogram] | None = None,
+    ) -> str:
+        """Means and standard deviations as text, with quantiles and histograms beside them."""
         lines = [f"{self._title()}{' (± the standard deviation over seeds)' * (len(self.seeds) > 1)}"]
         if self.directions:
             asked = ", ".join(f"{name} ({one} + {other})" for name, (one, other) in self.directions.items())
@@ -83,7 +106,16 @@ class Samples:
         ends = self.diverged
         for name in self.outputs:
             mean, std = self.mean[name], self.std[name]
-            lines += print_finite(name, mean.shape, ends.get(name), partial(mean_with_spread, mean, std))
+            more = [part[name] for part in (quantiles, histograms) if part is not None]
+
+            def entry(
+                index: tuple[int, ...], mean: np.ndarray = mean, std: np.ndarray = std, more: Any = more
+            ) -> str:
+                return "; ".join(
+                    [mean_with_spread(mean, std, index), *(part.described(index) for part in more)]
+                )
+
+            lines += print_finite(name, mean.shape, ends.get(name), entry)
         return "\n".join(lines)
 
 

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from tpc.core.given import whole_number
+from tpc.core.mesh import mesh_of
 from tpc.core.program import Program
 from tpc.core.table_reads import read_while_there
 from tpc.diagnostics import catalogue
@@ -24,7 +26,7 @@ from tpc.machine.memory import SURE, account, free_of_devices, refusing, require
 from tpc.machine.precision import precision, require_platform
 from tpc.plan.options import Matrices
 from tpc.simulate.done import Checkpoint
-from tpc.simulate.initialisation import Laws, WidthError, draw, laws, undrawn_keys, widths
+from tpc.simulate.initialisation import Laws, WidthError, draw, laws, shared_out, undrawn_keys, widths
 from tpc.simulate.machine import Machine
 from tpc.simulate.matrix_cost import numbers_kept, undrawn
 from tpc.simulate.matrix_free import TOLERANCES, Asked, Chain, capacities, unasked
@@ -57,6 +59,7 @@ def simulate(
     progress: Progress | None = None,
     checkpoint: Path | None = None,
     matrices: Matrices = "auto",
+    devices: int | None = None,
 ) -> Samples:
     """Runs `program` at finite width, once per seed.
 
@@ -64,22 +67,26 @@ def simulate(
     ratios. progress: called with the numbers of seeds done and asked for. checkpoint: an .npz file that keeps
     what is done, and from which the same run (or one with more seeds) resumes. matrices: "dense" ones are
     drawn, of "free" ones only what they are asked is, exactly in law (see `matrix_free`), "auto" is what is
-    predicted to take less time.
+    predicted to take less time. devices: how many have a share of the coordinates each, of every vector and
+    of the rows of matrices; None: the one where JAX puts arrays. The numbers are the same to rounding.
 
     Returns each output with shape (len(seeds), *its own). A seed gives the same numbers, bit for bit on one
     machine, whichever others it is run with. Interrupted (Ctrl-C), returns the seeds that are done. Raises
     WidthError: a width that is no whole number or below 1; SeedError: seeds that repeat or do not lie in
     0 … 2³² − 1; CheckpointError: a checkpoint of another run; ValueError, of which these are kinds: a dtype,
     or a word for `matrices`, that there is not; TpcError: no output (TP605), too little memory for the width
-    (TP604).
+    (TP604), fewer devices (TP611).
     """
     require_platform()
     if not program.outputs:
         raise TpcError([catalogue.running.nothing_to_run(program.name)], program.name, of_program=True)
+    mesh = None if devices is None else mesh_of(devices, program.name)
     width = _width(width)
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r:.60}")
-    require_room(program, inputs, width=width, seeds=len(seeds), dtype=dtype, matrices=matrices)
+    require_room(
+        program, inputs, width=width, seeds=len(seeds), dtype=dtype, matrices=matrices, devices=devices or 1
+    )
     wanted = _checked(seeds)
     given = {name: np.asarray(value) for name, value in inputs.items()}
     sizes = widths(program, given, width)
@@ -89,13 +96,15 @@ def simulate(
     try:
         with refusing(program.name, remedy="use a smaller width", of_program=True):
             for group, outputs in _groups(
-                program, given, sizes, [seed for seed in wanted if seed not in done], dtype, free
+                program, given, sizes, [seed for seed in wanted if seed not in done], dtype, free, mesh
             ):
                 done.add(group, outputs)
                 if progress is not None:
                     progress(sum(seed in done for seed in wanted), len(wanted))
     except KeyboardInterrupt:
         interrupted = True
+    finally:
+        done.write()
     finished = tuple(seed for seed in wanted if seed in done)
     if interrupted and not finished:
         raise KeyboardInterrupt
@@ -180,6 +189,7 @@ def _groups(
     seeds: Sequence[int],
     dtype: DType,
     free: tuple[str, ...],
+    mesh: Mesh | None,
 ) -> Iterator[tuple[Sequence[int], dict[str, np.ndarray]]]:
     """The outputs of the seeds, a group at a time.
 
@@ -190,12 +200,12 @@ def _groups(
     if not seeds:
         return
     with precision(dtype):
-        size = _fitting(program, sizes, given, law, dtype, free)
+        size = _fitting(program, sizes, given, law, dtype, free, mesh)
     for start in range(0, len(seeds), size):
         group = seeds[start : start + size]
         filled = np.asarray([*group, *[group[-1]] * (size - len(group))], dtype=np.uint32)
         with precision(dtype):
-            outputs = _compiled(program, tuple(sizes.items()), dtype, free)(filled, given, law)
+            outputs = _compiled(program, tuple(sizes.items()), dtype, free, mesh)(filled, given, law)
             yield group, {name: np.asarray(value)[: len(group)] for name, value in outputs.items()}
 
 
@@ -207,6 +217,7 @@ def require_room(
     seeds: int,
     dtype: DType = "float64",
     matrices: Matrices = "auto",
+    devices: int = 1,
 ) -> None:
     """Refuses what surely does not fit, whatever the compiler makes of it.
 
@@ -215,13 +226,15 @@ def require_room(
     kept = seeds * (A_SEED + 8.0 * sum(math.prod(output.shape) for output in program.outputs))
     require_memory(kept, program.name, remedy="use fewer seeds", of_program=True)
     sizes = widths(program, {name: np.asarray(value) for name, value in inputs.items()}, width)
-    _require_room(program, sizes, dtype, undrawn(program, sizes, matrices))
+    _require_room(program, sizes, dtype, undrawn(program, sizes, matrices), devices)
 
 
-def _require_room(program: Program, sizes: Mapping[str, int], dtype: DType, free: tuple[str, ...]) -> None:
-    """The same of one seed: the numbers that it has."""
-    left = SURE * free_of_devices()
-    needed = float(np.dtype(dtype).itemsize * entries(program, sizes, free))
+def _require_room(
+    program: Program, sizes: Mapping[str, int], dtype: DType, free: tuple[str, ...], devices: int
+) -> None:
+    """The same of one seed: the share of its numbers that a device has."""
+    left = SURE * free_of_devices(devices)
+    needed = float(np.dtype(dtype).itemsize * entries(program, sizes, free)) / devices
     require_memory(
         needed,
         program.name,
@@ -238,18 +251,20 @@ def _fitting(
     law: Laws,
     dtype: DType,
     free: tuple[str, ...],
+    mesh: Mesh | None = None,
 ) -> int:
     """How many seeds are run at once.
 
     Fewer than `group_size` if the compiler says that these take more than is free. Raises TpcError (TP604).
     """
-    _require_room(program, sizes, dtype, free)
-    left, size = SURE * free_of_devices(), group_size(program, sizes, dtype, free)
-    needed = memory_of(program, sizes, given, law, dtype, size, free)
+    devices = 1 if mesh is None else mesh.local_mesh.size
+    _require_room(program, sizes, dtype, free, devices)
+    left, size = SURE * free_of_devices(devices), group_size(program, sizes, dtype, free)
+    needed = memory_of(program, sizes, given, law, dtype, size, free, mesh)
     while needed > left and size > 1:
         size = max(1, min(size // 2, int(size * left / needed)))
-        needed = memory_of(program, sizes, given, law, dtype, size, free)
-        left = SURE * free_of_devices()
+        needed = memory_of(program, sizes, given, law, dtype, size, free, mesh)
+        left = SURE * free_of_devices(devices)
     require_memory(
         needed,
         program.name,
@@ -268,13 +283,14 @@ def memory_of(
     dtype: DType,
     size: int,
     free: tuple[str, ...] = (),
+    mesh: Mesh | None = None,
 ) -> float:
-    """Bytes that a group of so many seeds takes, by the compiler's account.
+    """Bytes that a group of so many seeds takes on a device, by the compiler's account.
 
     The same group is not compiled again when it is run.
     """
     seeds = jax.ShapeDtypeStruct((size,), np.uint32)
-    run = _compiled(program, tuple(sizes.items()), dtype, free)
+    run = _compiled(program, tuple(sizes.items()), dtype, free, mesh)
     return account(run.lower(seeds, given, law).compile())
 
 
@@ -316,29 +332,41 @@ def entries(program: Program, sizes: Mapping[str, int], free: tuple[str, ...] = 
 
 @lru_cache(maxsize=16)
 def _compiled(
-    program: Program, sizes: tuple[tuple[str, int], ...], dtype: DType, free: tuple[str, ...] = ()
+    program: Program,
+    sizes: tuple[tuple[str, int], ...],
+    dtype: DType,
+    free: tuple[str, ...] = (),
+    mesh: Mesh | None = None,
 ) -> Any:
     """The program as a jitted function of seeds [group], inputs and laws.
 
-    Its outputs are [group, *their shape]. free: matrices that are not drawn.
+    Its outputs are [group, *their shape]. free: matrices that are not drawn. mesh: the devices that have a
+    share of coordinates each.
     """
     program = read_while_there(program)
     own, families = dict(sizes), {family.name: family for family in program.families}
     met = capacities(program, own, free)
+    share = partial(shared_out, mesh)
 
     def one(seed: Any, inputs: Mapping[str, Any], law: Laws) -> dict[str, Any]:
         matrices, vectors = draw(program, own, law, seed, jnp.dtype(dtype), free)
+        matrices = {name: share(drawn, axis=-2) for name, drawn in matrices.items()}
+        vectors = {name: share(drawn) for name, drawn in vectors.items()}
         bases: dict[str, Chain] = {}
         for name, (matrix, key) in undrawn_keys(program, seed, free).items():
             sigma = law.deviations[name] * math.sqrt(own[matrix.columns])
             matrices[name] = Asked(matrix, sigma, own[matrix.rows], own[matrix.columns], TOLERANCES[dtype])
-            bases |= unasked(key, matrix, met, own, jnp.dtype(dtype))
+            bases |= unasked(key, matrix, met, own, jnp.dtype(dtype), share)
         machine = Machine(own, matrices, families, jnp.dtype(dtype), rolling(program))
         with jax.default_matmul_precision("highest"):  # float32 on accelerators is rounded before else
             env = machine.run(program.body, {**inputs, **vectors, **bases}, Bindings())
         return {output.name: machine.output(output, env).astype(dtype) for output in program.outputs}
 
-    return jax.jit(jax.vmap(one, in_axes=(0, None, None)))
+    run = jax.vmap(one, in_axes=(0, None, None))
+    if mesh is None:
+        return jax.jit(run)
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    return jax.jit(run, in_shardings=everywhere, out_shardings=everywhere)
 
 
 def _own(program: Program, inputs: Mapping[str, np.ndarray], dtype: DType) -> dict[str, np.ndarray]:
