@@ -12,6 +12,7 @@ from tpc.core.given import checked_dims, require_text
 from tpc.core.inputs import constant_law_errors
 from tpc.core.network import Source
 from tpc.core.program import Program
+from tpc.core.rank_one import as_rank_one
 from tpc.core.table_reads import read_while_there
 from tpc.core.wellformed import verified
 from tpc.diagnostics import catalogue
@@ -143,7 +144,7 @@ def compile_program(program: Program, options: Options) -> Evaluator:
     from tpc.plan.make_plan import make_plan
 
     expansion = expand(program)
-    limit = read_while_there(with_finite_means(expansion.limit))
+    limit = read_while_there(as_rank_one(with_finite_means(expansion.limit)))
     start = start_of(expansion, options)
     plan = make_plan(limit, options)
     return Evaluator(limit, plan, emit(plan), start, options)
@@ -158,7 +159,7 @@ def plan_limit(program: Program, options: Options) -> Plan:
     from tpc.plan.infinite import with_finite_means
     from tpc.plan.make_plan import make_plan
 
-    return make_plan(read_while_there(with_finite_means(expand(program).limit)), options)
+    return make_plan(read_while_there(as_rank_one(with_finite_means(expand(program).limit))), options)
 
 
 def print_stage(stage: str, program: Program, options: Options) -> str:

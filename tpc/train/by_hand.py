@@ -2,21 +2,21 @@
 
 `outer(a, b)` is the matrix that takes x to `a E b x` (`a bᵀ/n`), with a finite side to `a (b·x)`. Such
 updates are kept as histories, so any number of them may change one weight, and every use sees what has been
-added before it.
+added before it. One that is nonlinear in `outer`, or made of tables, is kept as a table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
+from typing import NoReturn, TypeGuard
 
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
-from tpc.syntax.walk import walk
+from tpc.syntax.walk import parts, walk
 from tpc.train.build import Maker
 from tpc.train.checks import described, operand_in_words
 from tpc.train.descent import Descent, Sgd
@@ -38,22 +38,29 @@ class ByHand:
     open: list[tuple[tree.AddTo, Descent]] = field(default_factory=list)
     lines: dict[Span, list[tree.Define]] = field(default_factory=dict)
 
-    def enter(self, block: tree.ForBlock, blocks: tuple[Range, ...]) -> None:
-        """A loop begins: its updates, as of its first round."""
+    def enter(self, block: tree.ForBlock, blocks: tuple[Range, ...]) -> list[tree.Define]:
+        """A loop begins: its updates, as of its first round. Gives the lines before it."""
         if blocks:
-            return
-        m = Maker(block.range.span)
+            return []
+        m, before = Maker(block.range.span), list[tree.Define]()
         for statement in block.body:
             if isinstance(statement, tree.AddTo):
                 minus = Sgd(self.scene.learned(m.number(-1), m), m.number(0), m.number(0), None, by_hand=True)
                 descent = Descent(block.range, (), (), minus)
                 weight = self.weight(statement)
-                descent.multipliers[weight.name], descent.records[weight.name] = m.number(1), ()
+                descent.multipliers[weight.name] = m.number(1)
+                if self.makes_table(weight, statement):
+                    before.append(self.table(statement, weight, descent))
+                else:
+                    descent.records[weight.name] = ()
                 self.open.append((statement, descent))
         now = m.name(block.range.variable.name)
         self.trainings.state = (*self.trainings.state, *(Upto(descent, (), now) for _, descent in self.open))
         for statement, descent in self.open:  # uses before the line need its terms of earlier rounds
-            descent.records[self.weight(statement).name] += tuple(self.terms(statement))
+            name = self.weight(statement).name
+            if name in descent.records:
+                descent.records[name] += tuple(self.terms(statement))
+        return before
 
     def leave(self, block: tree.ForBlock, blocks: tuple[Range, ...]) -> None:
         if blocks:
@@ -74,6 +81,40 @@ class ByHand:
         for line in self.lines.pop(node.span, []):
             out.append(self.calls.rewritten(line, out, blocks))
         self.advance({found}, m.add(m.name(blocks[0].variable.name), m.number(1)))
+
+    # tables
+
+    def makes_table(self, weight: Weight, node: tree.AddTo) -> bool:
+        """Whether an update is a table which is no sum of `outer` with factors in front."""
+        if not weight.matrix or "outer" in (*self.scene.functions, *self.scene.outer):
+            return False
+        for term in summands(node.value):
+            entries = self.entries(term)
+            outers = [factor for factor in factors_of(term) if is_call_of_outer(factor)]
+            if entries and entries != outers[:1]:
+                return True
+        return False
+
+    def entries(self, node: tree.Node) -> list[tree.Node]:
+        """The tables in an expression, and calls of `outer`, but for those that means are of."""
+        if is_call_of_outer(node) or (isinstance(node, tree.Name) and node.name in self.scene.tables):
+            return [node]
+        if isinstance(node, tree.Mean):
+            return []
+        return [entry for part in parts(node) for entry in self.entries(part)]
+
+    def table(self, node: tree.AddTo, weight: Weight, descent: Descent) -> tree.Define:
+        """Names the table `−n ΔW` of a weight between two widths, with a line in the loop, and one before."""
+        m, name = Maker(node.span), self.scene.names.fresh(f"{weight.name}_moved")
+        descent.tables[weight.name] = name
+        sides = (m.name(weight.rows.width or ""), m.name(weight.columns.width or ""))
+        now = m.name(descent.time.variable.name)
+        value = m.sum(node.clauses, m.div(node.value, weight.scaling.table(m, transposed=False)))
+        old, then = m.member(name, (now,)), m.member(name, (m.add(now, m.number(1)),))
+        words = f"update of {weight.name}"
+        self.lines[node.span] = [tree.Define(node.span, then, m.sub(old, value), (), words, sides)]
+        words = f"{weight.name} before the loop"
+        return tree.Define(node.span, m.member(name, (m.number(0),)), m.number(0), (), words, sides)
 
     # terms
 
@@ -102,13 +143,7 @@ class ByHand:
     def term(self, node: tree.AddTo, weight: Weight, part: Tree, prefix: Sequence[str]) -> Record:
         m = Maker(part.span)
         factors = factors_of(part)
-        outers = [
-            f
-            for f in factors
-            if isinstance(f, tree.Applied)
-            and isinstance(f.function, tree.Name)
-            and f.function.name == "outer"
-        ]
+        outers = [f for f in factors if is_call_of_outer(f)]
         two_sides = all(side.width or side.count is not None for side in (weight.rows, weight.columns))
         if len(outers) > 1 or (not outers and two_sides):
             self.refuse(catalogue.trainings.update_term(part.span))
@@ -183,6 +218,10 @@ class ByHand:
 
     def refuse(self, diagnostic: Diagnostic) -> NoReturn:
         raise RefusedError(diagnostic)
+
+
+def is_call_of_outer(x: tree.Node) -> TypeGuard[tree.Applied]:
+    return isinstance(x, tree.Applied) and isinstance(x.function, tree.Name) and x.function.name == "outer"
 
 
 def summands(x: Tree) -> list[Tree]:

@@ -54,6 +54,8 @@ class Scene:
     entrywise: set[str] = field(default_factory=set)
     # rows and columns of the matrices of the program
     matrices: dict[str, tuple[str, str]] = field(default_factory=dict)
+    # the families of tables
+    tables: set[str] = field(default_factory=set)
     # the widths of the vectors that have been written out
     made: dict[str, str] = field(default_factory=dict)
     # the variables of the loops that networks are called in

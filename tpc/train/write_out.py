@@ -161,6 +161,13 @@ class Writer:
             if isinstance(s, tree.MatrixStatement)
             for d in s.declared
         }
+        self.scene.tables = {
+            name.name
+            for s in file.statements
+            for node in walk(s)
+            if isinstance(node, tree.Define) and node.sides
+            for name in [next(names_in(node.target))]
+        }
         self.later = {
             s.name.name: word for s in file.statements for kind, word in DECLARED if isinstance(s, kind)
         }
@@ -208,7 +215,7 @@ class Writer:
                 self.by_hand.add_to(s, out, blocks)
             case tree.ForBlock(range=head, body=body):
                 inner: list[tree.Statement] = []
-                self.by_hand.enter(s, blocks)
+                out += self.by_hand.enter(s, blocks)
                 for line in body:
                     self.statement(line, inner, (*blocks, head))
                 self.by_hand.leave(s, blocks)

@@ -208,5 +208,6 @@ def update_term(at: Span) -> Diagnostic:
         "TP719",
         "every term of this update must have one factor `outer(a, b)`",
         Label(at),
-        help="`W += c*outer(a, b)` adds c times the matrix that takes x to `a*mean(b*x)`",
+        help="`W += c*outer(a, b)` adds c times the matrix that takes x to `a*mean(b*x)`; between two widths "
+        "any table may stand, `sign(outer(a, b))`",
     )

@@ -1,0 +1,254 @@
+"""Expressions over tables as sums of outer products, `Σ c · rows_α columns_β`, where they are such.
+
+The sign of one outer product is the product of the signs, and so are its absolute value and its powers; sums,
+products and whole powers of sums are sums again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from tpc.core.affine import Affine, Ranges
+from tpc.core.expr import (
+    ONE,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Constant,
+    Expr,
+    Extent,
+    Gather,
+    Index,
+    Mul,
+    Number,
+    OuterProduct,
+    Pow,
+    Ref,
+    Sum,
+    Value,
+    call,
+    is_vector,
+    mul,
+    power,
+)
+from tpc.core.names import LETTERS, numbered
+from tpc.core.program import MatMul, OuterMul, Program, instructions
+from tpc.core.traverse import NotWholeError, substitute, substitute_index
+
+MOST_FACTORS = 64  # outer products in one sum, its ranges not counted
+
+
+class NotSeparateError(Exception):
+    """A table is no sum of outer products that is told here, or one of too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class OuterTerm:
+    """`Σ_ranges scale · rows_α columns_β`."""
+
+    scale: Expr = ONE
+    rows: Expr = ONE
+    columns: Expr = ONE
+    ranges: Ranges = ()
+
+    def at(self, env: Mapping[str, Index]) -> OuterTerm:
+        """With indices for variables that its ranges do not bind. Raises NotWholeError."""
+        scale, rows, columns = (substitute(x, env) for x in (self.scale, self.rows, self.columns))
+        return OuterTerm(scale, rows, columns, counted(self.ranges, env))
+
+    def called(self, taken: set[str]) -> OuterTerm:
+        """With variables of ranges that are not taken, and are now."""
+        names = dict[str, str]()
+        for variable, _ in self.ranges:
+            names[variable] = own_name(variable, taken)
+        new = self.at({v: Affine.var(name) for v, name in names.items() if name != v})
+        return replace(new, ranges=tuple((names[v], count) for v, count in new.ranges))
+
+
+Terms = tuple[OuterTerm, ...]
+
+
+def counted(ranges: Ranges, env: Mapping[str, Index]) -> Ranges:
+    """Ranges with indices in their counts. Raises NotWholeError."""
+    found = [(v, substitute_index(count, env)) for v, count in ranges]
+    if any(isinstance(count, Gather) for _, count in found):
+        raise NotWholeError
+    return tuple((v, count) for v, count in found if isinstance(count, Affine))
+
+
+def own_name(wish: str, taken: set[str]) -> str:
+    """A name of a variable that is not taken, and is now."""
+    name = next((x for x in (wish, *LETTERS) if x not in taken), None) or numbered(LETTERS[0], taken)
+    taken.add(name)
+    return name
+
+
+@dataclass
+class OuterSums:
+    """The sums that expressions come to, of tables that are known as such."""
+
+    of_table: Callable[[Ref], Terms]
+    # families whose members are nowhere below 0
+    positive: frozenset[str] = frozenset()
+    # variables that no range may be called by
+    taken: set[str] = field(default_factory=set)
+
+    def terms(self, x: Expr) -> Terms:
+        """Raises NotSeparateError."""
+        if not is_vector(x):
+            return () if x == ZERO else (OuterTerm(x),)
+        match x:
+            case Value(ref):
+                return self.of_table(ref)
+            case OuterProduct(rows, columns):
+                return (OuterTerm(ONE, rows, columns),)
+            case Add(parts):
+                return bounded(tuple(term for part in parts for term in self.terms(part)))
+            case Mul(factors):
+                return self.product([self.terms(factor) for factor in factors])
+            case Sum(variable, count, body):
+                return self.sum(variable, count, body)
+            case Pow(base, Number(k)):
+                return self.power(base, k)
+            case Call("sign" | "abs" as function, (argument,)):
+                return (each(self.only(argument), lambda part: call(function, part)),)
+            case Call("sqrt", (argument,)):
+                return self.power(argument, Fraction(1, 2))
+            case Call("where", (Compare(">", size, right), value, other)) if right == other == ZERO:
+                return self.where_positive(size, value)
+        raise NotSeparateError
+
+    def sum(self, variable: str, count: Affine, body: Expr) -> Terms:
+        if count.constant == 1:
+            return self.terms(substitute(body, {variable: Affine()}))
+        own = own_name(variable, self.taken)
+        inner = self.terms(substitute(body, {variable: Affine.var(own)}) if own != variable else body)
+        return tuple(replace(term, ranges=((own, count), *term.ranges)) for term in inner)
+
+    def product(self, factors: list[Terms]) -> Terms:
+        found: Terms = (OuterTerm(),)
+        for terms in factors:
+            found = bounded(tuple(self.times(a, b) for a in found for b in terms))
+        return found
+
+    def times(self, a: OuterTerm, b: OuterTerm) -> OuterTerm:
+        used = {variable for variable, _ in a.ranges}
+        b = b.called(self.taken) if used & {variable for variable, _ in b.ranges} else b
+        return OuterTerm(
+            mul(a.scale, b.scale), mul(a.rows, b.rows), mul(a.columns, b.columns), (*a.ranges, *b.ranges)
+        )
+
+    def power(self, base: Expr, k: Fraction) -> Terms:
+        terms = self.terms(base)
+        if len(terms) == 1 and not terms[0].ranges:
+            if k.denominator == 1:
+                return (each(terms[0], lambda part: power(part, Number(k))),)
+            if nonnegative(base, self.positive):
+                return (each(terms[0], lambda part: power(absolute(part, self.positive), Number(k))),)
+        if k.denominator != 1 or not 0 < k <= MOST_FACTORS:
+            raise NotSeparateError
+        return self.product([terms] * int(k))
+
+    def only(self, x: Expr) -> OuterTerm:
+        terms = self.terms(x)
+        if len(terms) != 1 or terms[0].ranges:
+            raise NotSeparateError
+        return terms[0]
+
+    def where_positive(self, size: Expr, value: Expr) -> Terms:
+        """`value` where `size`, nowhere below 0, is above it: where none of its factors is 0."""
+        if not nonnegative(size, self.positive):
+            raise NotSeparateError
+        where, what = self.only(size), self.only(value)
+
+        def there(factor: Expr, part: Expr) -> Expr:
+            if isinstance(factor, Number):
+                return part if factor.value else ZERO
+            return call("where", Compare(">", absolute(factor, self.positive), ZERO), part, ZERO)
+
+        rows, columns = there(where.rows, what.rows), there(where.columns, what.columns)
+        return (OuterTerm(there(where.scale, what.scale), rows, columns),)
+
+
+def each(term: OuterTerm, function: Callable[[Expr], Expr]) -> OuterTerm:
+    """A function that is multiplicative, of all factors."""
+
+    def of(part: Expr) -> Expr:
+        return part if part == ONE else function(part)
+
+    return OuterTerm(of(term.scale), of(term.rows), of(term.columns))
+
+
+def absolute(x: Expr, positive: frozenset[str]) -> Expr:
+    if isinstance(x, Number):
+        return Number(abs(x.value))
+    return x if nonnegative(x, positive) else call("abs", x)
+
+
+def bounded(terms: Terms) -> Terms:
+    if len(terms) > MOST_FACTORS:
+        raise NotSeparateError
+    return terms
+
+
+# what is nowhere below 0
+
+
+def nonnegative(x: Expr, families: frozenset[str]) -> bool:
+    """Whether a real x is at least 0, as far as this is told; families: those that are."""
+
+    def of(part: Expr) -> bool:
+        return nonnegative(part, families)
+
+    match x:
+        case Number(value):
+            return value >= 0
+        case Constant() | Extent():
+            return True
+        case Value(ref):
+            return ref.name in families
+        case Pow(_, Number(k)) if k.denominator == 1 and k % 2 == 0:
+            return True
+        case Pow(base, _):
+            return of(base)
+        case Call("abs" | "exp" | "relu" | "step" | "sigmoid" | "softplus" | "cosh" | "sqrt"):
+            return True
+        case Call("max", arguments):
+            return any(map(of, arguments))
+        case Call("min", arguments):
+            return all(map(of, arguments))
+        case Call("where", (_, first, second)):
+            return of(first) and of(second)
+        case Mul(factors) if ZERO in factors:
+            return True
+        case Add() | Mul() | OuterProduct() | Sum():
+            return all(map(of, x.parts))
+    return False
+
+
+def nonnegative_families(program: Program) -> frozenset[str]:
+    """The families all of whose members are made of what is at least 0."""
+    ops = [op for op, _ in instructions(program.body)]
+    constant = {
+        name
+        for group in program.gaussians
+        for name, mean, row, k in zip(
+            group.names, group.mean, group.covariance, range(len(group.names)), strict=True
+        )
+        if row[k] == ZERO and nonnegative(mean, frozenset())
+    }
+    found = constant | {op.out.name for op in ops}
+
+    def holds(op: object) -> bool:
+        if isinstance(op, MatMul):
+            return False
+        if isinstance(op, OuterMul):
+            return op.table.name in found and op.operand.name in found
+        return nonnegative(op.phi, frozenset(found))  # type: ignore[attr-defined]
+
+    while wrong := {op.out.name for op in ops if op.out.name in found and not holds(op)}:
+        found -= wrong
+    return frozenset(found)
