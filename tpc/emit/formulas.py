@@ -32,6 +32,7 @@ from tpc.core.expr import (
 )
 from tpc.core.functions import FUNCTIONS, has_kinks
 from tpc.core.program import Input, OuterMul
+from tpc.core.spectral import SpectralMap
 from tpc.emit import python as py
 from tpc.emit.identifiers import Identifiers
 from tpc.emit.python import Py
@@ -158,6 +159,15 @@ class Expressions:
             rows = Py(f"{rows.at(py.ATOM)}[:, None]")
         return py.product([part for part, own in ((rows, x.rows), (columns, x.columns)) if own != number(1)])
 
+    def spectral(self, x: SpectralMap, frame: Frame, ranges: Ranges) -> Py:
+        """A function of a table's singular values, the entries being weighted as points are."""
+        table, *coefficients = (self.value(part, frame, ranges) for part in x.parts)
+        first = next(v.ref.name for v in values(x.table) if v.ref.name in self.tables)
+        weights = [py.name(f"weights{suffix}") for suffix in self.sides(first)]
+        if x.function == "polar":
+            return py.call("polar", table, *weights)
+        return py.call("newton_schulz", table, *weights, py.integer(x.steps), *coefficients)
+
     def table_product(self, op: OuterMul, frame: Frame) -> Py:
         """The mean over one side of a table's entries times a vector's."""
         table, x = self.member(op.table, frame), self.member(op.operand, frame)
@@ -212,6 +222,8 @@ class Expressions:
                 return py.compare(op, *sides)
             case OuterProduct():
                 return self.outer(x, frame, ranges)
+            case SpectralMap():
+                return self.spectral(x, frame, ranges)
             case Sum():
                 return self.sum(x, frame, ranges)
         raise TypeError(f"no JAX for {type(x).__name__}")
