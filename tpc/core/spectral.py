@@ -27,18 +27,24 @@ class SpectralMap(Expr):
     table: Expr
     # a, b, c
     coefficients: tuple[Expr, ...] = ()
+    # of a table in factors: the outer product of the sums of all vectors that it may be made of
+    vectors: Expr | None = None
 
     @property
     def parts(self) -> tuple[Expr, ...]:
-        return (self.table, *self.coefficients)
+        return (self.table, *self.coefficients, *(() if self.vectors is None else (self.vectors,)))
 
     def with_parts(self, parts: Sequence[Expr]) -> Expr:
-        return spectral_map(self.function, self.steps, *parts)
+        table, *rest = parts
+        vectors = None if self.vectors is None else rest.pop()
+        return spectral_map(self.function, self.steps, table, *rest, vectors=vectors)
 
 
-def spectral_map(function: str, steps: int, table: Expr, *coefficients: Expr) -> Expr:
+def spectral_map(
+    function: str, steps: int, table: Expr, *coefficients: Expr, vectors: Expr | None = None
+) -> Expr:
     """The map of a table, 0 of one that is 0."""
-    return ZERO if table == ZERO else SpectralMap(function, steps, table, coefficients)
+    return ZERO if table == ZERO else SpectralMap(function, steps, table, coefficients, vectors)
 
 
 def is_spectral(x: Expr) -> bool:
