@@ -112,7 +112,10 @@ def _through_scalars(lines: Lines, own: Orthogonalised, value: Tree) -> Tree:
 
 @dataclass
 class _Iteration:
-    """`P ← a P + b N P + c N² P`, N = S P², from P = 1/(√tr S + 1e-7): then u P is what `mapped` makes of u."""
+    """`P ← a P + b P N + c P N²`, N = Pᵀ S P, from P = 1/(√tr S + 1e-7): u P is the iteration from u.
+
+    N is (u P)ᵀ u P as it is, rounding included: in terms of S P² errors would grow from step to step.
+    """
 
     lines: Lines
     own: Orthogonalised
@@ -171,11 +174,9 @@ class _Iteration:
         def total(x: Tree) -> Tree:
             return m.sum([m.range(k.name, own.count)], x)
 
-        def product(left: str, right: str) -> Tree:
-            """Of two d × d arrays."""
-            at = (() if name == "gram" else (q,) for name in (left, right))
-            one, other = at
-            return total(m.mul(self.pair(left, *one, i, k), self.pair(right, *other, k, j)))
+        def product(left: Tree, right: Tree) -> Tree:
+            """An entry of a product of two d × d arrays."""
+            return total(m.mul(left, right))
 
         a, b, c = self.coefficients
         gram = m.mean(m.mul(self.column(i), self.column(j)))
@@ -183,12 +184,12 @@ class _Iteration:
         after = m.add(
             m.mul(a, self.pair("root", q, i, j)),
             m.mul(b, self.pair("once", q, i, j)),
-            m.mul(c, product("square", "once")),
+            m.mul(c, product(self.pair("once", q, i, k), self.pair("square", q, k, j))),
         )
         inside = [
-            ("half", q, product("gram", "root")),
-            ("square", q, product("half", "root")),
-            ("once", q, product("square", "root")),
+            ("half", q, product(self.pair("gram", i, k), self.pair("root", q, k, j))),
+            ("square", q, product(self.pair("root", q, k, i), self.pair("half", q, k, j))),
+            ("once", q, product(self.pair("root", q, i, k), self.pair("square", q, k, j))),
             ("root", m.add(q, m.number(1)), after),
         ]
         clauses = [*around, *each]
