@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tpc.core.factored import factored
 from tpc.core.given import checked_dims, require_text
 from tpc.core.inputs import constant_law_errors
 from tpc.core.network import Source
@@ -144,7 +145,7 @@ def compile_program(program: Program, options: Options) -> Evaluator:
     from tpc.plan.make_plan import make_plan
 
     expansion = expand(program)
-    limit = read_while_there(as_rank_one(with_finite_means(expansion.limit)))
+    limit = factored(read_while_there(as_rank_one(with_finite_means(expansion.limit))))
     start = start_of(expansion, options)
     plan = make_plan(limit, options)
     return Evaluator(limit, plan, emit(plan), start, options)
@@ -159,7 +160,8 @@ def plan_limit(program: Program, options: Options) -> Plan:
     from tpc.plan.infinite import with_finite_means
     from tpc.plan.make_plan import make_plan
 
-    return make_plan(read_while_there(as_rank_one(with_finite_means(expand(program).limit))), options)
+    limit = read_while_there(as_rank_one(with_finite_means(expand(program).limit)))
+    return make_plan(factored(limit), options)
 
 
 def print_stage(stage: str, program: Program, options: Options) -> str:

@@ -23,6 +23,8 @@ def references(op: Instruction, ranges: Ranges) -> Iterator[tuple[Ref, Ranges]]:
     elif isinstance(op, OuterMul):
         yield op.table, ranges
         yield op.operand, ranges
+        if op.vectors is not None:
+            yield from expr_references(op.vectors, ranges)
     else:
         yield from expr_references(op.phi, ranges)
 

@@ -47,6 +47,7 @@ from tpc.core.program import (
     Scalar,
     all_families,
 )
+from tpc.core.spectral import SpectralMap
 from tpc.core.traverse import substitute_ref
 
 
@@ -118,6 +119,9 @@ def _print(x: Expr) -> tuple[str, int]:
             return f"{print_expr(left)} {op} {print_expr(right)}", SUM
         case OuterProduct(rows, columns):
             return f"outer({print_expr(rows)}, {print_expr(columns)})", ATOM
+        case SpectralMap(function, steps, table, coefficients):
+            own = [print_expr(table), *([str(steps)] if coefficients else []), *map(print_expr, coefficients)]
+            return f"{function}({', '.join(own)})", ATOM
         case Sum(variable, count, body):
             return f"sum({variable} < {count}: {print_expr(body)})", ATOM
     raise TypeError(f"no text for {type(x).__name__}")

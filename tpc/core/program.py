@@ -162,6 +162,8 @@ class OuterMul:
     table: Ref
     operand: Ref
     transposed: bool = False
+    # of a table in factors: the outer product of the sums of all vectors that it may be made of
+    vectors: Expr | None = None
     origin: Origin = _origin()
 
 
@@ -187,11 +189,12 @@ Op = Instruction | For
 class Family:
     """What a name stands for: its kind, its widths, and the extents of its index axes.
 
-    A vector has one width, a table those of its rows and its columns, a scalar none.
+    A vector has one width, a table those of its rows and its columns, a scalar none. A factored table is kept
+    as coefficients of outer products.
     """
 
     name: str
-    kind: Literal["vector", "scalar", "table"]
+    kind: Literal["vector", "scalar", "table", "factored"]
     width: str | None
     shape: tuple[int, ...]
     columns: str | None = None
@@ -249,6 +252,11 @@ class Program:
     def tables(self) -> frozenset[str]:
         """The families that are tables."""
         return frozenset(family.name for family in self.families if family.kind == "table")
+
+    @property
+    def factored(self) -> frozenset[str]:
+        """The families that are tables kept in factors."""
+        return frozenset(family.name for family in self.families if family.kind == "factored")
 
     @property
     def names(self) -> frozenset[str]:

@@ -49,7 +49,10 @@ def op_variables(op: Instruction) -> frozenset[str]:
     """The loop variables that what an instruction makes depends on."""
     if isinstance(op, MatMul):
         return ref_variables(op.matrix, op.operand)
-    return ref_variables(op.table, op.operand) if isinstance(op, OuterMul) else free_variables(op.phi)
+    if isinstance(op, OuterMul):
+        vectors = frozenset[str]() if op.vectors is None else free_variables(op.vectors)
+        return ref_variables(op.table, op.operand) | vectors
+    return free_variables(op.phi)
 
 
 def indices(x: Expr) -> list[Index]:
@@ -62,7 +65,8 @@ def used_refs(op: Instruction) -> list[Ref]:
     if isinstance(op, MatMul):
         return [op.operand]
     if isinstance(op, OuterMul):
-        return [op.table, op.operand]
+        vectors = () if op.vectors is None else walk(op.vectors)
+        return [op.table, op.operand, *(x.ref for x in vectors if isinstance(x, Value))]
     return [x.ref for x in walk(op.phi) if isinstance(x, Value)]
 
 
@@ -148,7 +152,8 @@ def at_round(op: T, env: Indices) -> T:
         return changed(op, out=out, matrix=matrix, operand=operand)
     if isinstance(op, OuterMul):
         table, operand = substitute_ref(op.table, env), substitute_ref(op.operand, env)
-        return changed(op, out=out, table=table, operand=operand)
+        vectors = None if op.vectors is None else substitute(op.vectors, env)
+        return changed(op, out=out, table=table, operand=operand, vectors=vectors)
     return changed(op, out=out, phi=substitute(op.phi, env))
 
 
@@ -169,7 +174,8 @@ def map_used(op: T, f: Callable[[Ref], Ref]) -> T:
     if isinstance(op, MatMul):
         return changed(op, operand=f(op.operand))
     if isinstance(op, OuterMul):
-        return changed(op, table=f(op.table), operand=f(op.operand))
+        vectors = None if op.vectors is None else map_values(op.vectors, f)
+        return changed(op, table=f(op.table), operand=f(op.operand), vectors=vectors)
     return changed(op, phi=map_values(op.phi, f))
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tpc.core.expr import Delta, Expr, Gather, Index, Position, Ref, Sum, Value
 from tpc.core.numeric import Namespace, evaluate
 from tpc.core.program import For, Input, MatMul, Op
+from tpc.core.spectral import SpectralMap, mapped
 from tpc.derive.formula import (
     ZDot,
     ZFormula,
@@ -275,6 +276,10 @@ class Interpreter:
             case TableKernel(ref, flipped):
                 kernel = self.values[self.member(ref, env)]
                 return np.transpose(kernel) if flipped else kernel
+            case SpectralMap():
+                root = np.sqrt(np.multiply.outer(self.points.weights, self.points.weights))
+                operator = (self.value(x.table, env, tabular=True) + np.zeros_like(root)) * root
+                return mapped(np, x, operator, [self.value(c, env) for c in x.coefficients]) / root
         return None
 
     def leaf(self, x: Expr, env: Rounds, tabular: bool = False) -> Any:

@@ -35,6 +35,7 @@ from tpc.core.expr import (
 )
 from tpc.core.functions import FUNCTIONS
 from tpc.core.program import MatMul, Moment, Nonlin, OuterMul, OuterNonlin, Product
+from tpc.core.spectral import SpectralMap
 from tpc.core.traverse import substitute_ref
 from tpc.derive.nodes import (
     Copied,
@@ -199,6 +200,9 @@ class Notation(ABC):
                 return self.kernel(self.member(ref.name, self.indices(ref)), flipped), ATOM
             case Copied(body):
                 return self.copied(self.written(body))
+            case SpectralMap(function, steps, table, coefficients):
+                shown = [table, *([number(steps)] if coefficients else []), *coefficients]
+                return self.function(function, [self.expr(a) for a in shown]), ATOM
         raise TypeError(f"no notation for {type(x).__name__}")
 
     def number(self, value: Fraction) -> Written:

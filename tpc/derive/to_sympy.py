@@ -27,6 +27,7 @@ from tpc.core.expr import (
     Value,
 )
 from tpc.core.functions import elementwise
+from tpc.core.spectral import SpectralMap
 from tpc.derive.formula import Equation
 from tpc.derive.gaussian import engine
 from tpc.derive.nodes import (
@@ -116,6 +117,9 @@ def of_table(x: Expr) -> Any:
             return sympy.Function("copy")(to_sympy(body))
         case CopyMean(body):
             return sympy.Function("E'")(to_sympy(body))
+        case SpectralMap(function, steps, table, coefficients):
+            counted = [sympy.Integer(steps)] if coefficients else []
+            return sympy.Function(function)(to_sympy(table), *counted, *map(to_sympy, coefficients))
     raise TypeError(f"no sympy expression for {type(x).__name__}")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Index, Ref, Value
+from tpc.core.factored import slots_of
 from tpc.core.program import Instruction, MatMul, Moment, Nonlin, OuterMul, OuterNonlin, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, ranges
 from tpc.emit import python as py
@@ -46,7 +47,7 @@ class Body:
         # families that inputs and Gaussians are, whose arrays are never written to
         self.given = {item.name for item in program.inputs} | {n for g in program.gaussians for n in g.names}
         self.scales: dict[str, Scale] = {}  # of matrices
-        self.expressions = Expressions(space, names, program.inputs, program.tables)
+        self.expressions = Expressions(space, names, program.inputs, program.tables, slots_of(program, program.factored))
         self.comments = Comments(program)
         self.top = Frame()
         self.parallel, self.blocks = Parallel(self), Blocks(self)

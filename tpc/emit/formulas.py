@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from types import MappingProxyType
 
 from tpc.core.affine import Affine, Ranges
 from tpc.core.expr import (
@@ -32,6 +33,9 @@ from tpc.core.expr import (
 )
 from tpc.core.functions import FUNCTIONS, has_kinks
 from tpc.core.program import Input, OuterMul
+from tpc.core.spectral import SpectralMap
+from tpc.core.factored import Slots
+from tpc.emit import in_factors
 from tpc.emit import python as py
 from tpc.emit.identifiers import Identifiers
 from tpc.emit.python import Py
@@ -63,8 +67,9 @@ class Expressions:
         names: Identifiers,
         inputs: Sequence[Input] = (),
         tables: frozenset[str] = frozenset(),
+        factored: Mapping[str, tuple[Slots, Slots]] = MappingProxyType({}),
     ) -> None:
-        self.tables = tables
+        self.tables, self.factored = tables, factored
         self.space = space
         self.names = names
         self.bound_of = {item.name: item.bound for item in inputs}.get
@@ -135,7 +140,17 @@ class Expressions:
 
     def sizes(self, family: str) -> tuple[str, ...]:
         """The names of the lengths of members of a family of vectors or tables."""
+        if family in self.factored:
+            return tuple(str(slots.count) for slots in self.factored[family])
         return tuple(f"size{suffix}" for suffix in self.sides(family))
+
+    def factors_with(self, rows: Ref, columns: Ref) -> tuple[Slots, Slots]:
+        """The places of the table in factors that has an outer product."""
+        return next(
+            slots
+            for slots in self.factored.values()
+            if all(ref.name in own.names for own, ref in zip(slots, (rows, columns), strict=True))
+        )
 
     def table(self, family: str, x: Expr, frame: Frame, ranges: Ranges) -> Py:
         """`x`, a member of a family, as an array over the points of the rows and those of the columns."""
@@ -143,6 +158,8 @@ class Expressions:
         shape = py.tuple_of(list(map(py.name, self.sizes(family))))
         if not is_vector(x):
             return py.call("jnp.full", shape, value, py.name("dtype"))
+        if family in self.factored:
+            return value
         full = any(
             is_vector(node.rows) and is_vector(node.columns)
             if isinstance(node, OuterProduct)
@@ -153,13 +170,28 @@ class Expressions:
 
     def outer(self, x: OuterProduct, frame: Frame, ranges: Ranges) -> Py:
         """`rows_α columns_β` for all points α and, beside them, independent ones β."""
+        if self.factored:
+            return in_factors.cell(self, x, frame)
         rows, columns = (self.value(part, frame, ranges) for part in (x.rows, x.columns))
         if is_vector(x.rows):
             rows = Py(f"{rows.at(py.ATOM)}[:, None]")
         return py.product([part for part, own in ((rows, x.rows), (columns, x.columns)) if own != number(1)])
 
+    def spectral(self, x: SpectralMap, frame: Frame, ranges: Ranges) -> Py:
+        """A function of a table's singular values, the entries being weighted as points are."""
+        if self.factored:
+            return in_factors.spectral(self, x, frame, ranges)
+        table, *coefficients = (self.value(part, frame, ranges) for part in x.parts)
+        first = next(v.ref.name for v in values(x.table) if v.ref.name in self.tables)
+        weights = [py.name(f"weights{suffix}") for suffix in self.sides(first)]
+        if x.function == "polar":
+            return py.call("polar", table, *weights)
+        return py.call("newton_schulz", table, *weights, py.integer(x.steps), *coefficients)
+
     def table_product(self, op: OuterMul, frame: Frame) -> Py:
         """The mean over one side of a table's entries times a vector's."""
+        if op.table.name in self.factored:
+            return in_factors.product(self, op, frame)
         table, x = self.member(op.table, frame), self.member(op.operand, frame)
         weighted = py.product([py.name(f"weights{self.space.sectors.suffix([op.operand.name])}"), x])
         return py.matmul(weighted, table) if op.transposed else py.matmul(table, weighted)
@@ -212,6 +244,8 @@ class Expressions:
                 return py.compare(op, *sides)
             case OuterProduct():
                 return self.outer(x, frame, ranges)
+            case SpectralMap():
+                return self.spectral(x, frame, ranges)
             case Sum():
                 return self.sum(x, frame, ranges)
         raise TypeError(f"no JAX for {type(x).__name__}")

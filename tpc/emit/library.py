@@ -21,6 +21,7 @@ FILES = (
     "histories",
     "packed",
     "roots",
+    "spectral",
     "covariances",
     "integrals",
     "logistic",

@@ -56,6 +56,10 @@ class Sums:
                 node.count, node.body, self.emit.value(mul(count, node.body), frame, ranges), frame
             )
         loops, body = _flat(node)
+        if any(isinstance(part, OuterProduct) for part in walk(body)) and self.emit.factored:
+            from tpc.emit.in_factors import sum_of_cells
+
+            return sum_of_cells(self, loops, body, frame, ranges) or self._total(node, frame, ranges)
         if any(isinstance(part, OuterProduct) for part in walk(body)):
             from tpc.emit.outer_sums import sum_of_outer
 

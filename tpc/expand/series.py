@@ -44,6 +44,7 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.functions import elementwise
+from tpc.core.spectral import SpectralMap
 from tpc.expand.edges import contact_at, rests
 from tpc.expand.growth import GrowsError, SmallError
 from tpc.expand.terms import F0, NONE, Series, collected, folded, jumps_of, multisets, same_first
@@ -100,6 +101,8 @@ class Expander:
                 return self._smooth(lambda a, b: power(a, b), "^", (base, exponent), cut)
             case Sum(variable, count, body):
                 return {p: summed(variable, count, e) for p, e in self.series(body, cut).items()}
+            case SpectralMap():
+                return self._spectral(x, cut)
             case Call("where", (condition, left, right)):
                 return self._where(condition, left, right, cut)
             case Call(function, args) if (degree := elementwise(function).degree) is not None:
@@ -185,6 +188,18 @@ class Expander:
             return NONE
         terms = self.series(base, min(cut - top * (exponent - 1), top))
         return self._scaled(lambda b: power(b, Number(exponent)), "^", [terms], exponent, cut)
+
+    def _spectral(self, x: SpectralMap, cut: Fraction) -> Series:
+        """A function of a table's singular values: of its terms of order 1 alone."""
+        if (self.power_of(x.table) or F0) > 0:
+            raise GrowsError(x.function, *self._largest([x.table]))
+        table, *scalars = (self.series(part, min(cut, F0)) for part in x.parts)
+        if F0 not in table:
+            if self.settled and cut <= 0:
+                raise SmallError(x.function)
+            return NONE
+        out = {F0: x.with_parts([table[F0], *(terms.get(F0, ZERO) for terms in scalars)])}
+        return out if len(table) == 1 or cut >= 0 else self._roughened(out, max(p for p in table if p), x.function)
 
     def _homogeneous(self, function: str, args: Sequence[Expr], degree: Fraction, cut: Fraction) -> Series:
         tops = [p for a in args if (p := self.power_of(a)) is not None]

@@ -46,6 +46,7 @@ from tpc.core.expr import (
 )
 from tpc.core.laws import law_number
 from tpc.core.program import Family, MatMul, Moment, Nonlin, OuterMul, OuterNonlin, Scalar
+from tpc.core.spectral import SpectralMap, is_spectral, spectral_map
 from tpc.core.traverse import free_variables
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
@@ -54,6 +55,7 @@ from tpc.syntax import tree
 from tpc.syntax.forms import derivative_of
 from tpc.syntax.order import greatest
 from tpc.syntax.scope import SCALAR, Local, Loop, Scope
+from tpc.syntax.table_kinds import SPECTRAL
 from tpc.syntax.walk import names_in
 
 LARGEST = 10**300  # of a number, and of the parts of a fraction
@@ -218,6 +220,18 @@ class ExpressionLowering:
             *(self.named(x) if is_vector(x) and not isinstance(x, Value) else x for x in args)
         )
 
+    def spectral(self, name: str, args: Sequence[Expr], indices: Sequence[Affine | None]) -> Expr:
+        """A function of a table's singular values, the table being one under a name."""
+        table, *rest = args
+        if not is_vector(table):
+            return ZERO if table == ZERO else table
+        table = table if isinstance(table, Value) else self.named(table)
+        if not rest:
+            return spectral_map(name, 1, table)
+        steps = indices[1]
+        assert steps is not None
+        return spectral_map(name, steps.const, table, *rest[1:])
+
     def table(self, x: Expr) -> Family | None:
         """The family that would have `x` as a member if it is a table, else None."""
         for node in walk(x):
@@ -261,7 +275,7 @@ class ExpressionLowering:
         x = self.lower(body, env)
         if not is_vector(x):
             return x
-        if any(isinstance(node, OuterProduct) for node in walk(x)):
+        if is_spectral(x) or any(isinstance(node, OuterProduct) for node in walk(x)):
             x = self.named(x)
         return self.block.part(Moment(UNNAMED, x, origin=self.block.origin), Family("", "scalar", None, ()))
 
@@ -304,6 +318,8 @@ class ExpressionLowering:
         symbol = self.scope.symbols.get(name)
         if name == "outer" and symbol is None:
             return self.outer(args)
+        if name in SPECTRAL and symbol is None:
+            return self.spectral(name, args, indices)
         if symbol is None or not isinstance(symbol.node, tree.Function):
             return functions.written(name, *args)
         function = symbol.node

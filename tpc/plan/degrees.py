@@ -13,7 +13,7 @@ from itertools import islice, product
 
 import numpy as np
 
-from tpc.core.expr import ZERO, Gather
+from tpc.core.expr import ZERO, Gather, OuterProduct
 from tpc.core.printer import as_written
 from tpc.core.program import (
     For,
@@ -23,6 +23,8 @@ from tpc.core.program import (
     Moment,
     Nonlin,
     Op,
+    OuterMul,
+    OuterNonlin,
     Product,
     Program,
     loop_ranges,
@@ -236,13 +238,21 @@ class _Follower:
             alive = live is None or place in live
             if isinstance(instance.op, MatMul):
                 self._product(instance, instance.op, alive)
-            elif alive and not isinstance(instance.op, Product):
+            elif alive and isinstance(instance.op, OuterMul):
+                self._set(instance.out, self._checked(self._combination(instance.op, instance.at), instance))
+            elif alive and not isinstance(instance.op, Product | OuterNonlin):
                 value = of_expression(instance.op.phi, instance.at, self._get, self.one)
                 if isinstance(instance.op, Moment):
                     value = self._mean(value, instance)
                 self._set(
                     instance.out, self._checked(value, instance) if isinstance(instance.op, Nonlin) else value
                 )
+
+    def _combination(self, op: OuterMul, at: Mapping[str, int]) -> MaybeSupport:
+        """The support of a product of a table in factors: of all that its rows, or its columns, are."""
+        assert isinstance(op.vectors, OuterProduct)
+        far = op.vectors.parts[1 if op.transposed else 0]
+        return of_expression(far, at, self._get, self.one)
 
     def _get(self, member: Key) -> MaybeSupport:
         if member[0] in self.scalars:

@@ -65,6 +65,8 @@ def table_work(program: Program, parts: Structure) -> TableWork:
     )
     steps = products = 0
     for op, loops in instructions(program.body):
+        if op.out.name in program.factored or (isinstance(op, OuterMul) and op.vectors is not None):
+            continue
         if isinstance(op, OuterNonlin):
             steps += turns(loops) * sum(1 for _ in walk(op.phi))
         elif isinstance(op, OuterMul):

@@ -70,7 +70,7 @@ def _in_order(plan: VectorsPlan, program: Program, options: Options) -> VectorsP
     The order is for vectors of as many numbers as the plan has in one; it is left if it takes more Gaussians.
     Raises UnrepresentableError.
     """
-    if isinstance(plan, ChaosPlan) or program.tables:
+    if isinstance(plan, ChaosPlan) or program.tables or program.factored:
         return plan
     reordered = reassociate(program, plan.samples)
     if reordered is program:

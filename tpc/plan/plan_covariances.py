@@ -35,8 +35,8 @@ MOST_ROUNDS = 200  # of loops that covariances are tried on unasked: they are wr
 
 def try_covariances(program: Program, options: Options) -> CovariancesPlan | Refusal:
     """The plan by covariances, if it is asked for or the best one. Raises UnrepresentableError."""
-    if program.tables:
-        why = f"`{as_written(Ref(min(program.tables)))}` is a table, whose limit takes an independent copy"
+    if tables := program.tables | program.factored:
+        why = f"`{as_written(Ref(min(tables)))}` is a table, whose limit takes an independent copy"
         if options.method == "gram":
             raise UnrepresentableError(why)
         return Refusal()

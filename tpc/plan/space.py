@@ -50,7 +50,7 @@ class Linear:
 
     def refuses(self, program: Program) -> str | None:
         for op, _ in instructions(program.body):
-            if isinstance(op, OuterNonlin):
+            if isinstance(op, OuterNonlin) and op.out.name not in program.factored:
                 return f"`{as_written(op.out)}` ({op.origin}) is a table"
             if isinstance(op, Nonlin) and degree(op.phi) > 1:
                 return f"`{as_written(op.out)}` ({op.origin}) is not linear in its vectors"
@@ -87,7 +87,7 @@ class Chaos:
 
     def refuses(self, program: Program) -> str | None:
         for op, _ in instructions(program.body):
-            if isinstance(op, OuterNonlin):
+            if isinstance(op, OuterNonlin) and op.out.name not in program.factored:
                 return f"`{as_written(op.out)}` ({op.origin}) is a table"
             if isinstance(op, Nonlin | Moment) and degree(op.phi) == math.inf:
                 what = "no polynomial in" if isinstance(op, Nonlin) else "no mean of a polynomial in"

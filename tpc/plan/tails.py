@@ -70,6 +70,8 @@ def _growth(op: Instruction, known: dict[str, Growth]) -> Growth:
     if isinstance(op, MatMul):  # a Gaussian, and a combination of what the transpose has met
         own = known.get(op.operand.name, Growth())
         return Growth(max(1, own.degree), own.heavy or 2 * own.degree > TAME, own.edged)
+    if isinstance(op, OuterMul) and op.vectors is not None:  # a combination of what its rows, or columns, are
+        return _join(known.get(v.ref.name, Growth()) for v in walk(op.vectors) if isinstance(v, Value))
     if isinstance(op, OuterMul):
         table, operand = (known.get(ref.name, Growth()) for ref in (op.table, op.operand))
         both = table.degree + operand.degree

@@ -46,6 +46,7 @@ from tpc.core.program import (
     Output,
     instructions,
 )
+from tpc.core.spectral import SpectralMap, mapped
 from tpc.simulate.contract import contract
 from tpc.simulate.matrix_free import Asked, met_by, multiply_members
 from tpc.simulate.rolling import Rolling, places
@@ -225,6 +226,8 @@ class Machine:
                     return self._positioned(self.widths[width], rank, entries)
                 case OuterProduct():
                     return math.prod(self._sides(node, env, frame))
+                case SpectralMap():
+                    return self._spectral(node, env, frame)
                 case Sum():
                     own = entries if is_vector(node) else 0
                     return self._raised(self._sum(node, env, frame, own), entries - own)
@@ -232,6 +235,16 @@ class Machine:
 
         out = jnp.asarray(evaluate(x, leaf, JAX), self.dtype)
         return out.reshape((1,) * rank) if out.ndim == 0 else out
+
+    def _spectral(self, node: SpectralMap, env: Env, frame: Bindings) -> Any:
+        """A function of the singular values of tables, [*axes, n, m], as matrices."""
+        table, *coefficients = (
+            self.value(part, env, frame, entries=2 if part is node.table else 0) for part in node.parts
+        )
+        root = math.sqrt(math.prod(table.shape[-2:]))
+        raised = [self._raised(x, 2) for x in coefficients]
+        with jax.default_matmul_precision("highest"):
+            return mapped(jnp, node, table / root, raised) * root
 
     def _entries(self, x: Expr) -> int:
         """How many axes of entries a value of the program has, or an outer product."""

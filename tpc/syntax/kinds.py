@@ -331,6 +331,10 @@ class Kinds:
         if function.name == "outer" and symbol is None:
             found = table_kinds.outer_kind(node, kinds)
             return found if isinstance(found, Kind) else self.fail(found)
+        if function.name in table_kinds.SPECTRAL and symbol is None:
+            steps = self.scope.integer(args[1]) if len(args) > 1 else 1
+            found = table_kinds.spectral_kind(node, function.name, kinds, steps)
+            return found if isinstance(found, Kind) else self.fail(found)
         if not is_function(function.name):
             known = [
                 *function_names(),

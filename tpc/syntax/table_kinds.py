@@ -11,6 +11,8 @@ from tpc.syntax import tree
 from tpc.syntax.scope import SCALAR, UNKNOWN, Kind
 
 OPEN = ""  # a side that no vector tells
+SPECTRAL = {"newton_schulz": 5, "polar": 1}  # functions of a table's singular values: how many arguments
+MOST_STEPS = 100
 
 
 def outer_kind(node: tree.Applied, kinds: Sequence[Kind]) -> Kind | Diagnostic:
@@ -28,6 +30,27 @@ def outer_kind(node: tree.Applied, kinds: Sequence[Kind]) -> Kind | Diagnostic:
         return SCALAR
     rows, columns = (kind.width or OPEN for kind in kinds)
     return Kind("table", rows, columns, at=node.span)
+
+
+def spectral_kind(
+    node: tree.Applied, name: str, kinds: Sequence[Kind], steps: int | None
+) -> Kind | Diagnostic:
+    """The kind of a function of a table's singular values, or what is wrong with it.
+
+    steps: how many steps of a Newton–Schulz iteration, if that is known.
+    """
+    due = SPECTRAL[name]
+    if len(kinds) != due:
+        return catalogue.names.arguments(node.span, name, due, due, len(kinds))
+    table, *rest = kinds
+    if table.name not in ("table", "unknown"):
+        return catalogue.tables.table_due(node.args[0].span, name)
+    for arg, kind in zip(node.args[1:], rest, strict=True):
+        if kind.name not in ("scalar", "unknown"):
+            return catalogue.tables.scalar_due(arg.span, name)
+    if steps is None or not 1 <= steps <= MOST_STEPS:
+        return catalogue.tables.steps_due(node.args[1].span, name, MOST_STEPS)
+    return replace(table, at=node.span)
 
 
 def joined(items: Sequence[tuple[tree.Tree, Kind]]) -> Kind | Diagnostic:

@@ -191,7 +191,7 @@ class Updates:
     descent: Descent
     m: Maker
     before: list[tree.Define] = field(default_factory=list)
-    lines: list[tree.Define] = field(default_factory=list)
+    lines: list[tree.Define | tree.ForBlock] = field(default_factory=list)
 
     def index(self, time: Tree) -> Index:
         m, d = self.m, self.descent

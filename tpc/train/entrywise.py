@@ -19,6 +19,14 @@ from tpc.syntax.walk import walk
 from tpc.train.build import Maker, is_number, replaced, substituted
 from tpc.train.checks import check_sign
 from tpc.train.descent import Descent, Updates, scheduled
+from tpc.train.matrix_aware import (
+    MATRIX_AWARE,
+    OPTIONS,
+    Orthogonalised,
+    momentum_rule,
+    orthogonalised,
+    spectral_step,
+)
 from tpc.train.optimizer_rules import BELOW_ONE, KNOWN, OVER, OptimizerRule, rule_of, states_of
 from tpc.train.records import Index, Record
 from tpc.train.scene import Scene
@@ -39,22 +47,25 @@ class Entrywise:
     decay: Tree
     clip: Tree | None
     limit: Tree | None
+    # what is made of the rule's result as a matrix
+    spectral: Orthogonalised | None = None
 
 
 def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
     """The optimizer of an `update` line other than `sgd`. Raises RefusedError."""
     m, name = Maker(update.span), update.name.name
-    if name not in scene.optimizers and name not in KNOWN:
-        known = ("sgd", *KNOWN, *scene.optimizers)
+    if name not in (*scene.optimizers, *KNOWN, *MATRIX_AWARE):
+        known = ("sgd", *KNOWN, *MATRIX_AWARE, *scene.optimizers)
         raise RefusedError(catalogue.options.unknown_word(update.name.span, name, "an optimizer", known))
     options = options_of(update.options)
-    rule = rule_of(name, options, scene.optimizers)
+    own = name in MATRIX_AWARE
+    rule = momentum_rule(scene, options, m) if own else rule_of(name, options, scene.optimizers)
     if name in scene.optimizers and OVER in scene.functions and rule.reads(OVER):
         why = "has a meaning in every rule, and is a function of the file, too"
         raise RefusedError(catalogue.optimizers.rule_name(update.name.span, OVER, why))
     if "decay" in options and "decay" not in rule.options and name in KNOWN:
         raise RefusedError(catalogue.optimizers.coupled_decay(options["decay"].span, name))
-    check_options(update.options, rule.options, name)
+    check_options(update.options, OPTIONS if own else rule.options, name)
     needed = ("lr", *(p for p, default in rule.parameters.items() if default is None))
     for option in needed:
         if option not in options:
@@ -65,7 +76,7 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
 
     parameters = {p: value(p, default or m.number(0)) for p, default in rule.parameters.items()}
     for parameter, x in {**parameters, "decay": value("decay", m.number(0))}.items():
-        check_parameter(scene, parameter, x, built_in=name in KNOWN)
+        check_parameter(scene, parameter, x, built_in=own or name in KNOWN)
     bounds: list[Tree | None] = []
     for option in ("clip", "limit"):
         given = options.get(option)
@@ -73,9 +84,9 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
         if given is not None and not none:
             check_sign(scene, option, option_value(given), None, "above 0: it bounds a norm")
         bounds.append(None if none else value(option, m.number(0)))
-    return Entrywise(
-        rule, parameters, value("lr", m.number(0)), value("decay", m.number(0)), bounds[0], bounds[1]
-    )
+    rate, decay = value("lr", m.number(0)), value("decay", m.number(0))
+    spectral = orthogonalised(scene, options, m) if own else None
+    return Entrywise(rule, parameters, rate, decay, bounds[0], bounds[1], spectral)
 
 
 def check_parameter(scene: Scene, name: str, value: Tree, *, built_in: bool) -> None:
@@ -115,7 +126,7 @@ class EntrywiseUpdates:
         variables = names.variables(len(axes), self.updates.descent_scope(records))
         index = tuple(map(m.name, variables))
         clauses = [*d.tasks, *(m.range(v, count) for v, count in zip(variables, axes, strict=True))]
-        lines = _Lines(self.updates, weight, index, clauses, start(index))
+        lines = Lines(self.updates, weight, index, clauses, start(index))
         gradient = lines.define("g", self.gradient(weight, records, index), "gradient of {}")
         step = self.step(lines, optimizer, gradient)
         if optimizer.limit is not None:
@@ -142,7 +153,7 @@ class EntrywiseUpdates:
         clip = m.member(d.clipping, self.updates.index(self.updates.now)) if d.clipping else m.number(1)
         return m.mul(front, clip, own(weight, records, index))
 
-    def step(self, lines: _Lines, optimizer: Entrywise, gradient: Tree) -> Tree:
+    def step(self, lines: Lines, optimizer: Entrywise, gradient: Tree) -> Tree:
         """Q, with a line for every state, and for what else the rule names."""
         rule = optimizer.rule
         own_rule = rule.name in self.updates.scene.optimizers
@@ -166,10 +177,12 @@ class EntrywiseUpdates:
                 shown = name.removeprefix(MARK)
                 known[name] = new if plain else lines.define(shown, new, f"{shown} of {{}}")
         result = self.written(options_in(rule.result), known, own_rule)
+        if optimizer.spectral is not None:
+            return spectral_step(lines, optimizer.spectral, result)
         self.watch(lines, result)
         return result
 
-    def watch(self, lines: _Lines, value: Tree) -> None:
+    def watch(self, lines: Lines, value: Tree) -> None:
         """Notes the size of what a function jumps at the zeros of."""
         m = self.m
         for node in walk(value):
@@ -205,7 +218,7 @@ class EntrywiseUpdates:
 
         return substituted(replaced(value, quotient), known)
 
-    def limited(self, lines: _Lines, step: Tree, limit: Tree) -> Tree:
+    def limited(self, lines: Lines, step: Tree, limit: Tree) -> Tree:
         """The update with its root mean square bounded, `min(1, limit/rms) Q`."""
         m = self.m
         step = lines.define("step", step, "step of {}")
@@ -226,7 +239,7 @@ def positive(x: Tree) -> bool:
 
 
 @dataclass
-class _Lines:
+class Lines:
     """The lines of one weight: families over time, and over the index of its members."""
 
     updates: Updates

@@ -12,6 +12,7 @@ from tpc.syntax import tree
 from tpc.train.build import Maker
 from tpc.train.descent import SGD_OPTIONS, Descent, Sgd, sgd_of
 from tpc.train.entrywise import Entrywise, entrywise_of
+from tpc.train.matrix_aware import MATRIX_AWARE, OPTIONS, check_matrix
 from tpc.train.naming import Names
 from tpc.train.optimizer_rules import KNOWN, built_in
 from tpc.train.scene import Scene
@@ -22,7 +23,8 @@ OF, OTHERWISE = "of", "otherwise"
 
 def options_of_known() -> Mapping[str, tuple[str, ...]]:
     """The optimizers that have names of their own, each with the options that its `update` line may have."""
-    return {"sgd": SGD_OPTIONS, **{name: built_in()[name].options for name in KNOWN}}
+    known = {name: built_in()[name].options for name in KNOWN}
+    return {"sgd": SGD_OPTIONS, **known, **dict.fromkeys(MATRIX_AWARE, OPTIONS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,9 @@ def optimizers_of(scene: Scene, node: tree.Train, trainable: Sequence[Weight]) -
     if clips and len(updates) > 1:
         raise RefusedError(catalogue.optimizers.clip_of_one_line(node.span))
     entrywise = {name: known[place] for name, place in lines.items() if place in known}
+    for weight in trainable:
+        if weight.name in entrywise and entrywise[weight.name].spectral is not None:
+            check_matrix(weight, updates[lines[weight.name]])
     sgd = sgd or Sgd(m.number(0), m.number(0), m.number(0), clips[0] if clips else None)
     return Optimizers(sgd, entrywise, readout_of(node, trainable) if entrywise else None)
 
@@ -97,6 +102,8 @@ def lines_of(node: tree.Train, trainable: Sequence[Weight]) -> dict[str, int]:
         word = update.word
         if word is not None and (word.name, bool(update.weights)) not in ((OF, True), (OTHERWISE, False)):
             raise RefusedError(catalogue.optimizers.which_weights(word.span, word.name))
+        if word is None and update.name.name in MATRIX_AWARE:
+            continue  # of all weights between two widths that are named nowhere
         if not update.weights:
             first = None if others is None else updates[others].word
             if first is not None and word is not None:
@@ -109,6 +116,9 @@ def lines_of(node: tree.Train, trainable: Sequence[Weight]) -> dict[str, int]:
                 at = places[weight.name].span
                 raise RefusedError(catalogue.optimizers.weight_twice(weight.span, weight.name, at))
             found[weight.name], places[weight.name] = place, weight
+    for place, update in enumerate(updates):
+        if update.word is None and update.name.name in MATRIX_AWARE:
+            found |= {w.name: place for w in trainable if w.matrix and w.name not in found}
     left = [name for name in names if name not in found]
     word = None if others is None else updates[others].word
     if left and others is None:

@@ -145,3 +145,34 @@ def outer_taken(at: Span) -> Diagnostic:
         Label(at),
         help="give what the file calls `outer` another name",
     )
+
+
+def no_matrix(at: Span, name: str, weight: str) -> Diagnostic:
+    return Diagnostic(
+        "TP749",
+        f"`{name}` updates weights as matrices, and `{weight}` is none",
+        Label(at),
+        help=f"give it a line of its own, `update adam(lr = 0.01) of {weight}`",
+    )
+
+
+def steps_of_muon(at: Span, most: int) -> Diagnostic:
+    return Diagnostic(
+        "TP749",
+        f"`steps` is a whole number from 1 to {most}, or `exact`",
+        Label(at),
+        help="`steps = exact` takes the polar factor, which many steps of `coefficients = [1.5, -0.5, 0]` tend to",
+    )
+
+
+def coefficients_of_muon(at: Span) -> Diagnostic:
+    return Diagnostic(
+        "TP749",
+        "`coefficients` are three numbers a, b, c, of a Newton–Schulz step aY + bYYᵀY + cYYᵀYYᵀY",
+        Label(at),
+        help="`coefficients = [3.4445, -4.775, 2.0315]` is what muon has without being told",
+    )
+
+
+def exact_coefficients(at: Span) -> Diagnostic:
+    return Diagnostic("TP749", "`steps = exact` takes the polar factor, without coefficients", Label(at))

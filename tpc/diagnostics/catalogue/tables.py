@@ -55,3 +55,22 @@ def output_of_table(at: Span, name: str) -> Diagnostic:
         Label(at),
         help="for example `output m = mean(A^2)`, a mean over all entries",
     )
+
+
+def table_due(at: Span, function: str) -> Diagnostic:
+    return Diagnostic(
+        "TP227",
+        f"`{function}` is a function of the singular values of a table, and this is none",
+        Label(at),
+        help="a table is declared with its sides, `table G : n x m = outer(a, b)`",
+    )
+
+
+def scalar_due(at: Span, function: str) -> Diagnostic:
+    return Diagnostic("TP227", f"all arguments of `{function}` but the first are scalars", Label(at))
+
+
+def steps_due(at: Span, function: str, most: int) -> Diagnostic:
+    return Diagnostic(
+        "TP227", f"`{function}` takes a whole number of steps from 1 to {most}", Label(at)
+    )

@@ -1,0 +1,67 @@
+"""Functions of the singular values of tables, which act on a table as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tpc.core.expr import ZERO, Expr, walk
+
+TINY = 1e-7  # added to the norm that an iteration divides by
+# singular values below so much of the largest one count as 0, in float64 and in less precise numbers
+LEAST, LEAST_SINGLE = 1e-6, 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class SpectralMap(Expr):
+    """The table with the singular vectors of another one, A, and functions of its singular values.
+
+    These are those of A/√(nm), which is what A is as an operator. `newton_schulz`: so many steps of
+    `Y ← a Y + b (Y Yᵀ) Y + c (Y Yᵀ)² Y`, from A over its Frobenius norm plus 1e-7. `polar`: 1 in place of
+    what is not 0.
+    """
+
+    function: str
+    steps: int
+    table: Expr
+    # a, b, c
+    coefficients: tuple[Expr, ...] = ()
+    # of a table in factors: the outer product of the sums of all vectors that it may be made of
+    vectors: Expr | None = None
+
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        return (self.table, *self.coefficients, *(() if self.vectors is None else (self.vectors,)))
+
+    def with_parts(self, parts: Sequence[Expr]) -> Expr:
+        table, *rest = parts
+        vectors = None if self.vectors is None else rest.pop()
+        return spectral_map(self.function, self.steps, table, *rest, vectors=vectors)
+
+
+def spectral_map(
+    function: str, steps: int, table: Expr, *coefficients: Expr, vectors: Expr | None = None
+) -> Expr:
+    """The map of a table, 0 of one that is 0."""
+    return ZERO if table == ZERO else SpectralMap(function, steps, table, coefficients, vectors)
+
+
+def is_spectral(x: Expr) -> bool:
+    """Whether a function of singular values occurs in `x`."""
+    return any(isinstance(node, SpectralMap) for node in walk(x))
+
+
+def mapped(np: Any, node: SpectralMap, operator: Any, coefficients: Sequence[Any]) -> Any:
+    """The function of a matrix [..., n, m] that is an operator, by its definition. np: numpy or jax.numpy."""
+    if node.function == "polar":
+        u, s, v = np.linalg.svd(operator, full_matrices=False)
+        least = LEAST if s.dtype == np.float64 else LEAST_SINGLE
+        kept = s > least * s[..., :1]
+        return (u * kept[..., None, :]) @ v
+    a, b, c = coefficients
+    y = operator / (np.sqrt(np.sum(operator**2, axis=(-2, -1), keepdims=True)) + TINY)
+    for _ in range(node.steps):
+        square = y @ np.swapaxes(y, -1, -2)
+        y = a * y + (b * square + c * square @ square) @ y
+    return y

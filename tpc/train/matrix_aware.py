@@ -1,0 +1,223 @@
+"""Muon: the update is a function of the singular values of the momentum as a matrix.
+
+After Keller Jordan's `muon.py`: `w ← (1 − η decay) w − η √(rows/columns) F(u)`, F the polar factor or a few
+steps of a Newton–Schulz iteration, so that updates have the spectral norm of Yang, Simon and Bernstein (arXiv
+2310.17813). A weight between two widths is a table; of a side with d units F acts through a d × d array of
+scalars, as `u g(uᵀu)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
+from tpc.syntax import tree
+from tpc.syntax.table_kinds import MOST_STEPS
+from tpc.syntax.tree import Tree
+from tpc.syntax.walk import names_in
+from tpc.train.build import Maker, is_number
+from tpc.train.optimizer_rules import DECOUPLED, OptimizerRule
+from tpc.train.scene import Scene
+from tpc.train.training_options import option_value
+from tpc.train.weights import Weight
+
+if TYPE_CHECKING:
+    from tpc.train.entrywise import Lines
+
+MATRIX_AWARE = ("muon",)
+OPTIONS = ("lr", "momentum", "nesterov", "steps", "coefficients", DECOUPLED, "clip")
+QUINTIC = (Fraction(34445, 10_000), Fraction(-4775, 1000), Fraction(20315, 10_000))
+# an iteration whose limit is the polar factor, and after how many steps that is so to rounding
+CUBIC, CONVERGED = (Fraction(3, 2), Fraction(-1, 2), Fraction(0)), 70
+EXACT = "exact"
+MOMENTUM = Fraction(19, 20)
+TINY = Fraction(1, 10**7)  # added to the norm that an iteration begins by dividing by
+
+
+@dataclass(frozen=True, slots=True)
+class Orthogonalised:
+    """F: so many steps of an iteration, or the polar factor (None)."""
+
+    steps: int | None
+    coefficients: tuple[Tree, ...]
+
+
+def orthogonalised(scene: Scene, options: Mapping[str, tree.Option], at: Maker) -> Orthogonalised:
+    """F by its options. Raises RefusedError."""
+    given, own = options.get("steps"), options.get("coefficients")
+    exact = given is not None and isinstance(given.value, tree.Name) and given.value.name == EXACT
+    if exact and own is not None:
+        raise RefusedError(catalogue.optimizers.exact_coefficients(own.span))
+    steps = 5 if given is None else None if exact else scene.integer(option_value(given, "a whole number"))
+    if given is not None and not exact and (steps is None or not 1 <= steps <= MOST_STEPS):
+        raise RefusedError(catalogue.optimizers.steps_of_muon(given.span, MOST_STEPS))
+    if own is None:
+        return Orthogonalised(steps, tuple(map(at.number, QUINTIC)))
+    if not isinstance(own.value, tree.ListOf) or len(own.value.items) != len(QUINTIC):
+        raise RefusedError(catalogue.optimizers.coefficients_of_muon(own.span))
+    items = [item for item in own.value.items if not isinstance(item, tree.ListOf)]
+    if len(items) != len(QUINTIC):
+        raise RefusedError(catalogue.optimizers.coefficients_of_muon(own.span))
+    return Orthogonalised(steps, tuple(items))
+
+
+def momentum_rule(scene: Scene, options: Mapping[str, tree.Option], m: Maker) -> OptimizerRule:
+    """What is orthogonalised: the momentum, Nesterov's unless `nesterov = 0`."""
+    given = options.get("nesterov")
+    nesterov = 1 if given is None else scene.integer(option_value(given, "0 or 1"))
+    if given is not None and nesterov not in (0, 1):
+        raise RefusedError(catalogue.options.option_value(given.span, "nesterov", "0 or 1"))
+    momentum, g = m.name("momentum"), m.name("g")
+    own = None if "momentum" not in options else option_value(options["momentum"])
+    parameters: dict[str, Tree | None] = {"momentum": m.number(MOMENTUM)}
+    if own is not None and is_number(own, 0):
+        return OptimizerRule("muon", parameters, (), g)
+    line = m.add(m.mul(momentum, m.name("m")), g)
+    return OptimizerRule("muon", parameters, (("m", line),), line if nesterov else m.name("m"))
+
+
+def check_matrix(weight: Weight, at: tree.Update) -> None:
+    """Whether a weight has singular values. Raises RefusedError."""
+    if weight.scaling.kind == "finite" or weight.node.columns is None:
+        raise RefusedError(catalogue.optimizers.no_matrix(at.name.span, at.name.name, weight.name))
+
+
+def spectral_step(lines: Lines, own: Orthogonalised, value: Tree) -> Tree:
+    """F of the matrix with the entries `value`, times √(rows/columns), in what a program keeps."""
+    weight, m = lines.weight, lines.m
+    if weight.matrix:
+        value = lines.define("u", value, "what is orthogonalised for {}")
+        factor = m.div(m.number(1), weight.scaling.columns or m.number(1))
+        if own.steps is None:
+            return m.mul(factor, m.call("polar", value))
+        return m.mul(factor, m.call("newton_schulz", value, m.number(own.steps), *own.coefficients))
+    return _through_scalars(lines, own, value)
+
+
+def _through_scalars(lines: Lines, own: Orthogonalised, value: Tree) -> Tree:
+    """The same of a side with d units: `u P`, P a function of S, S_ij = E u_i u_j."""
+    m, weight = lines.m, lines.weight
+    value = lines.define("u", value, "what is orthogonalised for {}")
+    over = weight.scaling.columns if weight.scaling.kind == "output" else None
+    factor = m.div(m.number(1), over or m.number(1))
+    iteration = _Iteration(lines, own, value)
+    if len(weight.axes) == len(weight.family):
+        return m.mul(factor, value, iteration.of_one())
+    return m.mul(factor, iteration.of_several())
+
+
+@dataclass
+class _Iteration:
+    """`P ← a P + b P N + c P N²`, N = Pᵀ S P, from P = 1/(√tr S + 1e-7): u P is the iteration from u.
+
+    N is (u P)ᵀ u P as it is, rounding included: in terms of S P² errors would grow from step to step.
+    """
+
+    lines: Lines
+    own: Orthogonalised
+    # a member of the family that is orthogonalised
+    value: Tree
+
+    def __post_init__(self) -> None:
+        lines, names = self.lines, self.lines.updates.scene.names
+        scope = [n.name for clause in lines.clauses for n in names_in(clause)]
+        found = names.variables(4, [*scope, *lines.updates.descent_scope(())])
+        self.q, self.i, self.j, self.k = map(self.m.name, found)
+        self.made: dict[str, str] = {}
+
+    @property
+    def m(self) -> Maker:
+        return self.lines.m
+
+    @property
+    def coefficients(self) -> tuple[Tree, ...]:
+        return self.own.coefficients if self.own.steps is not None else tuple(map(self.m.number, CUBIC))
+
+    @property
+    def steps(self) -> Tree:
+        return self.m.number(CONVERGED if self.own.steps is None else self.own.steps)
+
+    def first(self, trace: Tree) -> Tree:
+        """One over the norm of u, 0 if that is 0."""
+        m = self.m
+        norm = m.call("sqrt", trace)
+        norm = norm if self.own.steps is None else m.add(norm, m.number(TINY))
+        tested = tree.Comparison(m.span, ">", norm, m.number(0))
+        return m.call("where", tested, m.div(m.number(1), norm), m.number(0))
+
+    def of_one(self) -> Tree:
+        """P of a side with one unit, a scalar."""
+        m, lines = self.m, self.lines
+        square = self.member("square")
+        lines.updates.lines.append(self.line(square, m.mean(m.power(self.value, 2)), lines.clauses))
+        root, then = self.member("root", self.q), self.member("root", m.add(self.q, m.number(1)))
+        lines.updates.lines.append(
+            self.line(self.member("root", m.number(0)), self.first(square), lines.clauses)
+        )
+        a, b, c = self.coefficients
+        n = m.mul(square, m.power(root, 2))
+        grown = m.mul(root, m.add(a, m.mul(b, n), m.mul(c, tree.Power(m.span, n, m.number(2)))))
+        clauses = [*lines.clauses, m.range(self.q.name, self.steps)]
+        lines.updates.lines.append(self.line(then, grown, clauses))
+        return self.member("root", self.steps)
+
+    def of_several(self) -> Tree:
+        """A column of u P."""
+        m, lines, q, i, j, k = self.m, self.lines, self.q, self.i, self.j, self.k
+        own = lines.clauses[-1]
+        around, each = lines.clauses[:-1], [m.range(x.name, own.count) for x in (i, j)]
+
+        def total(x: Tree) -> Tree:
+            return m.sum([m.range(k.name, own.count)], x)
+
+        def product(left: Tree, right: Tree) -> Tree:
+            """An entry of a product of two d × d arrays."""
+            return total(m.mul(left, right))
+
+        a, b, c = self.coefficients
+        gram = m.mean(m.mul(self.column(i), self.column(j)))
+        first = m.mul(m.equal(i, j), self.first(total(self.pair("gram", k, k))))
+        after = m.add(
+            m.mul(a, self.pair("root", q, i, j)),
+            m.mul(b, self.pair("once", q, i, j)),
+            m.mul(c, product(self.pair("once", q, i, k), self.pair("square", q, k, j))),
+        )
+        inside = [
+            ("half", q, product(self.pair("gram", i, k), self.pair("root", q, k, j))),
+            ("square", q, product(self.pair("root", q, k, i), self.pair("half", q, k, j))),
+            ("once", q, product(self.pair("root", q, i, k), self.pair("square", q, k, j))),
+            ("root", m.add(q, m.number(1)), after),
+        ]
+        clauses = [*around, *each]
+        lines.updates.lines.append(self.line(self.pair("gram", i, j), gram, clauses))
+        lines.updates.lines.append(self.line(self.pair("root", m.number(0), i, j), first, clauses))
+        block = [self.line(self.pair(name, at, i, j), value, clauses) for name, at, value in inside]
+        lines.updates.lines.append(
+            tree.ForBlock(m.span, m.range(q.name, self.steps), tuple(block))
+        )
+        return total(m.mul(self.column(k), self.pair("root", self.steps, k, own.variable)))
+
+    def line(self, target: Tree, value: Tree, clauses: Sequence[tree.Range]) -> tree.Define:
+        return self.m.define(target, value, clauses, f"orthogonalisation of {self.lines.weight.name}")
+
+    def name(self, part: str) -> str:
+        if part not in self.made:
+            self.made[part] = self.lines.fresh(part)
+        return self.made[part]
+
+    def member(self, part: str, *more: Tree) -> Tree:
+        lines, updates = self.lines, self.lines.updates
+        return self.m.member(self.name(part), (*updates.index(updates.now), *lines.member, *more))
+
+    def pair(self, part: str, *index: Tree) -> Tree:
+        lines, updates = self.lines, self.lines.updates
+        return self.m.member(self.name(part), (*updates.index(updates.now), *lines.member[:-1], *index))
+
+    def column(self, place: Tree) -> Tree:
+        """What is orthogonalised at another unit."""
+        assert isinstance(self.value, tree.Indexed)
+        return tree.Indexed(self.m.span, self.value.base, (*self.value.index[:-1], place))
