@@ -197,3 +197,24 @@ def test_one_repeat_claims_no_error():
     ((value, error),) = module.run(repeats=1).values()
     assert abs(value - 0.5) < 0.05
     assert error == np.inf
+
+
+def test_what_large_programs_leave_out_is_told(monkeypatch):
+    text = (
+        "width n\nvector x : n ~ N(0, 1)\noutput h = mean(exp(3*x))\noutput k = mean(tanh(x)^2)\n"
+        "output c = mean((1e8 + x)^2) - 1e16\noutput o = mean(1 + 0*x)\n"
+    )
+    told = tpc.parse(text).compile(method="nodes", samples=256)().notes
+    assert not any("is not known" in note for note in told)
+    monkeypatch.setattr("tpc.emit.error_checks.LARGE", 2)
+    tails, rounding = (
+        note
+        for note in tpc.parse(text).compile(method="nodes", samples=256)().notes
+        if "is not known: the program is too large" in note
+    )
+    assert "heavy tails" in tails
+    assert "`h`" in tails
+    assert "`k`" not in tails
+    assert "rounding" in rounding
+    assert "`o`" in rounding
+    assert "`k`" not in rounding

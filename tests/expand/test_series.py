@@ -70,6 +70,16 @@ def test_powers_that_cancel_leave_the_limit(seed):
         ("x = exp(n^(-1)*u) - 1\noutput m = mean(n*x*u)\n", 1),
         ("c = 2*n^(-1)\noutput m = n^2*c^2\n", 4),
         ("c = 2 + n^(-1)\noutput m = 1/c\n", 0.5),
+        ("output m = n*(sqrt(1 + 1/n) - 1)\n", 0.5),
+        ("output m = n*((8 + 1/n)^(1/3) - 2)\n", 1 / 12),
+        ("output m = n*log(1 + 1/n)\n", 1),
+        ("output m = n^2*(exp(1/n) - 1 - 1/n)\n", 0.5),
+        ("output m = n*(mean(cos(n^(-1/2)*u)) - 1)\n", -0.5),
+        ("c = mean(cosh(n^(-1/2)*u))\noutput m = n*(c^2 - 1)\n", 1),
+        ("c = mean(cos(n^(-1/2)*u))\nd = tanh(c - 1)\noutput m = n*d\n", -0.5),
+        ("c[0] = 1 + 1/n\nfor t < 3:\n    c[t+1] = c[t]^2\noutput m = n*(c[3] - 1)\n", 8),
+        ("c[0] = 1\nfor t < 3:\n    c[t+1] = c[t]/2 + mean(u^2)/2\noutput m = c[3]\n", 1),
+        ("c[0] = 1\nfor t < 3:\n    c[t+1] = 0*c[t]\noutput m = sum(t < 2: (c[t+1] - 1)*t)\n", -1),
     ],
 )
 def test_what_is_small_is_expanded_as_far_as_is_needed(lines, value):

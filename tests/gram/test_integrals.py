@@ -3,7 +3,7 @@ scales.
 
 `integrals.json` has random functions with their means: of one Gaussian from mpmath with 30 digits, of two
 from Gauss–Legendre panels in NumPy, cut and graded at every kink (to 1e-14 of `size`, the mean of their
-sizes). `TPC_INTEGRALS=300` takes more of them.
+sizes). `TPC_INTEGRALS=500` takes all of them; `tests/bench/integrals.py` makes more.
 """
 
 import json

@@ -35,6 +35,7 @@ class Dependence:
         self.sides = Sides(self.products)
         self.across = {site.number: self._across(site) for site in self.products}
         self.made = by_family(self.sites)
+        self.makers: dict[tuple[Ref, Ranges], list[Site]] = {}
         inputs = frozenset(item.name for item in program.inputs)
         self.scope = FormulaScope(parts_of_lines(self.made), inputs, program.tables)
         self.constant = {site.out: site for site in self.sites if not site.loops}
@@ -48,7 +49,10 @@ class Dependence:
         """The sites that may have made `ref`, none for an initial vector."""
         if ref in self.constant:
             return [self.constant[ref]]
-        return [site for site in self.made.get(ref.name, ()) if may_make(site, ref, ranges)]
+        key = (ref, tuple(ranges))
+        if key not in self.makers:  # asked for again by every derivative that goes through it
+            self.makers[key] = [s for s in self.made.get(ref.name, ()) if may_make(s, ref, ranges)]
+        return self.makers[key]
 
     def opposing(self, site: Site) -> Sequence[Site]:
         """The products with the transpose of the site's matrix that have a round before one of its rounds."""

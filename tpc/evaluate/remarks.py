@@ -5,7 +5,8 @@ Some cannot be told, and some are more than the spread of the repeats.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,30 @@ def remarks(claims: Mapping[str, Any], plan: Plan) -> Iterator[str]:
     if unseen:
         met = f"by few of {plan.samples} points, by none, or as often in all repeats"
         yield f"the error of {_listed(unseen)} is a bound: what makes it up has been met {met}"
+
+
+def not_looked_at(
+    module: ModuleType, done: Sequence[tuple[Mapping[str, Any], Any]], checks: Mapping[str, Any]
+) -> Iterator[str]:
+    """Notes on what would have been looked at if the program were smaller.
+
+    module: of sampled points. done: its evaluations. checks: what it has found.
+    """
+    if len(done) < 2:
+        return
+    values = {name: np.stack([np.asarray(each[0][name]) for each in done]) for name in done[0][0]}
+    why = "the program is too large to compile it once more for that"
+    heavy = [] if module.PULLED else list(module.suspects(done))
+    if heavy:
+        yield f"whether integrands of {_listed(heavy)} have heavy tails is not known: {why}"
+    lost = checks.get("rounding", {})
+    rounded = [
+        name
+        for name, each in values.items()
+        if module.agreeing(each).any() and np.isnan(np.asarray(lost.get(name, np.nan))).any()
+    ]
+    if rounded:
+        yield f"what rounding adds to the error of {_listed(rounded)} is not known: {why}"
 
 
 def rounding_notes(found: Mapping[str, tuple[Any, Any]], plan: Plan) -> Iterator[str]:

@@ -17,7 +17,7 @@ from tpc.evaluate.aim import Aim, added, beginning, following, missed, seconds, 
 from tpc.evaluate.checkpoint import Kept
 from tpc.evaluate.devices import agreed, several
 from tpc.evaluate.fit import Fitted, fit_in_memory, growth
-from tpc.evaluate.remarks import remarks, rounding_notes
+from tpc.evaluate.remarks import not_looked_at, remarks, rounding_notes
 from tpc.evaluate.side_by_side import compute
 from tpc.machine.files import digest
 from tpc.machine.memory import SURE, free_of_devices, require_memory
@@ -144,6 +144,9 @@ class StagedRun:
             claims = {name: told[name] for name in shown}
         rounded = rounding_notes({name: found[name] for name in shown}, plan)
         notes = [*kept.notes, *remarks(claims, plan), *rounded]
+        if plan.sampled:
+            done = [kept[k] for k in sorted(kept)]
+            notes += not_looked_at(self.evaluator.module, done, kept.checks)
         if repeats < plan.repeats:
             notes.append(f"interrupted after {repeats} of {plan.repeats} repeats")
         elif stopped:

@@ -5,12 +5,12 @@ Two fixed points over the rolled program.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
-from tpc.core.expr import ZERO, Expr, Ref, Value, is_vector, mul, replace, values
+from tpc.core.expr import ZERO, Expr, Number, Ref, Value, is_vector, mul, replace, values
 from tpc.core.passes import needed_for
 from tpc.core.places import Site, by_family, may_make, sites_of
 from tpc.core.printer import as_written
@@ -83,8 +83,12 @@ class Orders:
     cuts: dict[str, Fraction] = field(default_factory=dict)
     # by term
     chances: dict[str, Chance] = field(default_factory=dict)
+    # by the number of a site and a power: the terms that are numbers
+    numbers: dict[tuple[int, Fraction], Number] = field(default_factory=dict)
     # whether what has no powers is 0, not unknown
     settled: bool = False
+    # whether every instruction has been looked at, with all that it is made of
+    all_seen: bool = False
 
     def __post_init__(self) -> None:
         self.given = {item.name for item in self.program.inputs} | {
@@ -104,7 +108,9 @@ class Orders:
         self.expander = self._expander(lambda function: POISON)
 
     def _expander(self, rough: Callable[[str], Expr]) -> Expander:
-        return Expander(self.members, self.powers_of, self.ratios, rough, self.unfolded, self.settled)
+        return Expander(
+            self.members_or_numbers, self.powers_of, self.ratios, rough, self.unfolded, self.settled
+        )
 
     def members(self, v: Value, cut: Fraction) -> Series:
         """The terms of a member, by the names of terms; that they are wanted is noted."""
@@ -117,6 +123,22 @@ class Orders:
             for p in sorted(self.powers_of(v.ref), reverse=True)
             if p >= cut
         }
+
+    def members_or_numbers(self, v: Value, cut: Fraction) -> Series:
+        """As `members`, but terms that are numbers are these, so that they cancel."""
+        found = self.members(v, cut)
+        return (
+            found if v.ref.name in self.given else {p: self._number(v.ref, p) or e for p, e in found.items()}
+        )
+
+    def _number(self, ref: Ref, p: Fraction) -> Number | None:
+        """The term of a member that is the same number whichever instruction makes it.
+
+        Instructions of which nothing is known yet, as in a loop before its first account, count as agreeing.
+        """
+        makers = (k for k in self.makers[ref] if self.all_seen or self.powers.get(k))
+        all_of = {self.numbers.get((maker, p)) for maker in makers}
+        return all_of.pop() if len(all_of) == 1 else None
 
     def powers_of(self, ref: Ref) -> Collection[Fraction]:
         """The powers that a member may have.
@@ -214,6 +236,7 @@ class Orders:
                 {place: set(powers) for place, powers in self.powers.items()},
                 dict(self.cuts),
                 dict(self.chances),
+                dict(self.numbers),
             )
             found = self._sweep()
             if found:
@@ -221,8 +244,10 @@ class Orders:
                 first = min(found, key=lambda error: next(s.number for s in self.sites if s.op is error.op))
                 first.again = self.used_again(first.ref.name)
                 raise first
-            if before == (self.powers, self.cuts, self.chances):
-                return
+            if before == (self.powers, self.cuts, self.chances, self.numbers):
+                if self.all_seen:
+                    return
+                self.all_seen = True
         worst = max(self.sites, key=self._top)
         raise UnstableError(worst.op, worst.out, self._top(worst), "", rounds=True)
 
@@ -240,6 +265,7 @@ class Orders:
             except GrowsError as error:
                 found.append(UnstableError(op, error.value or op.out, error.power, error.function))
                 continue
+            self._note_numbers(site, terms)
             for term in terms:
                 self.powers.setdefault(site.number, set()).add(term.power)
                 name = key(op.out.name, term.power)
@@ -249,6 +275,16 @@ class Orders:
                 power = max(self.powers.get(cause.number, {top}))
                 found.append(UnstableError(cause.op, cause.out, power, "" if cause is site else "output"))
         return found
+
+    def _note_numbers(self, site: Site, terms: Sequence[SeriesTerm]) -> None:
+        """Terms of scalars that are numbers; those that are none any more are no longer."""
+        values = {term.power: [other.value for other in terms if other.power == term.power] for term in terms}
+        for p in self.powers.get(site.number, set()) | set(values):
+            match values.get(p) if isinstance(site.op, Scalar | Moment) else None:
+                case [Number() as value]:
+                    self.numbers[site.number, p] = value
+                case _:
+                    self.numbers.pop((site.number, p), None)
 
     def _cause(self, site: Site) -> Site:
         """Where it comes from that a scalar grows: the mean that does, if it is made of one."""
@@ -355,7 +391,7 @@ def orders(program: Program) -> Orders:
     """
     first = Orders(program)
     first.discover()
-    found = Orders(program, chances=dict(first.chances))
+    found = Orders(program, chances=dict(first.chances), numbers=dict(first.numbers))
     found.discover()
     found.demand()
     return found

@@ -80,7 +80,8 @@ class Expander:
         if self._plain(x):
             for v in values(x):
                 self.members(v, cut)
-            return {F0: self._first_terms(x)} if cut <= 0 else NONE
+            first = self._first_terms(x) if cut <= 0 else ZERO
+            return {F0: first} if first != ZERO else NONE
         match x:
             case Add(terms):
                 return collected((p, e) for term in terms for p, e in self.series(term, cut).items())
@@ -123,8 +124,10 @@ class Expander:
         )
 
     def _first_terms(self, x: Expr) -> Expr:
-        """`x` of values of order 1 by their names as terms."""
-        return replace(x, lambda node: self.members(node, F0)[F0] if isinstance(node, Value) else None)
+        """`x` of values of order 1 by their names as terms, or the numbers that these are."""
+        first = {v: self.members(v, F0)[F0] for v in values(x)}
+        found = replace(x, lambda node: first[node] if isinstance(node, Value) else None)
+        return folded(found) if any(isinstance(term, Number) for term in first.values()) else found
 
     def top(self, ref: Ref) -> Fraction | None:
         """The greatest power of a member."""

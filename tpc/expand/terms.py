@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 from tpc.core.expr import (
     ONE,
@@ -14,6 +15,7 @@ from tpc.core.expr import (
     Expr,
     Mul,
     Number,
+    Pow,
     add,
     children,
     coefficient,
@@ -79,13 +81,27 @@ def multisets(items: Sequence[Lower], cut: Fraction) -> Iterator[tuple[Lower, ..
 
 
 def folded(x: Expr) -> Expr:
-    """`x` with functions of 0 worked out."""
+    """`x` with functions of 0, and those of numbers that are rational, worked out."""
     parts = [folded(part) for part in children(x)]
     if isinstance(x, Call) and all(part == ZERO for part in parts):
         value = elementwise(x.function).at_zero
         if value is not None:
             return value
-    return rebuild(x, parts)
+    whole = rebuild(x, parts)
+    if isinstance(whole, Call | Pow) and all(isinstance(part, Number) for part in parts):
+        return _rational(whole) or whole
+    return whole
+
+
+@lru_cache(maxsize=256)
+def _rational(x: Call | Pow) -> Number | None:
+    """The value of a function of numbers, None if it is not known to be rational."""
+    import sympy
+
+    numbers = [sympy.Rational(part.value) for part in children(x) if isinstance(part, Number)]
+    function = sympy.Pow if isinstance(x, Pow) else elementwise(x.function).sympy
+    found = None if function is None else function(*([] if isinstance(x, Pow) else [sympy]), *numbers)
+    return Number(Fraction(int(found.p), int(found.q))) if isinstance(found, sympy.Rational) else None
 
 
 def jumps_of(x: Expr) -> Iterator[Expr]:
