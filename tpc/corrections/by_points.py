@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.corrections.differences import Differences, Weighted
+from tpc.corrections.differences import REMEDY, Differences, Weighted
+from tpc.machine.memory import require_memory
 from tpc.machine.precision import precision
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ def derived(
     influences: dict[str, list[np.ndarray]] = {name: [] for name in names if name in module.HEAVY}
     with precision(plan.dtype):
         weighted = Weighted.of(evaluator, given)
+        needed = weighted.memory(plan.samples, plan.gaussians, directions)
+        require_memory(needed, evaluator.program.name, remedy=REMEDY, of_program=True)
         for k in range(plan.repeats):
             on = weighted.on_points(seed, k)
             rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k, 1)))
