@@ -236,7 +236,7 @@ CASES = [
         lambda: of_simulation(shipped("optimisers/mixed.tp"), 1024),
     ),
     Case(
-        "run: tables, Adam and Lion", lambda: of_run(shipped("optimisers/mixed.tp"), samples=2048, repeats=2)
+        "run: tables, Adam and Lion", lambda: of_run(shipped("optimisers/mixed.tp"), samples=4096, repeats=2)
     ),
     Case(
         "sweep: two tanh layers, 3 rates",
@@ -246,7 +246,7 @@ CASES = [
     ),
     Case(
         "corrections: two tanh layers",
-        lambda: of_corrections(shipped("architectures/mlp2.tp"), samples=16384),
+        lambda: of_corrections(shipped("architectures/mlp2.tp"), samples=65536, signs=8, repeats=2),
     ),
     Case(
         "corrections: an AMP",
