@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.core.laws import law_number
+from tpc.evaluate.fit import BESIDES
 from tpc.machine.memory import account
 from tpc.plan.plan import SampledPlan
 
@@ -82,7 +83,7 @@ class Weighted:
     def memory(self, samples: int, gaussians: int, directions: int) -> float:
         """Bytes that so many directions on `samples` points take, by the compiler's account.
 
-        What is compiled for that is what they are computed with.
+        Checks of the limit are counted in. What is compiled for that is what they are computed with.
         """
         import jax
 
@@ -95,7 +96,7 @@ class Weighted:
             points = tuple(shape(len(own), samples) for own in self.rows)
             weights, every = (weights,) * widths, (changes,) * widths
         compiled = self.evaluate.lower(self.inputs, points, weights, every).compile()
-        return account(compiled) + made(samples, directions, widths)
+        return account(compiled) + made(samples, directions, widths) + BESIDES
 
     def on_points(self, seed: int, k: int) -> OnPoints:
         """On those of the k-th repeat."""
