@@ -99,15 +99,37 @@ def of_run(program: tpc.Program, **options: Any) -> tuple[float, Callable[[], ob
     return evaluator.memory(inputs), lambda: evaluator(inputs)
 
 
+def of_sweep(
+    program: tpc.Program, name: str, values: list[float], **options: Any
+) -> tuple[float, Callable[[], object]]:
+    evaluator, inputs = program.compile(**options), inputs_of(program)
+    inputs.pop(name, None)
+    return evaluator.memory({**inputs, name: values[0]}), lambda: evaluator.sweep({name: values}, inputs)
+
+
+def of_corrections(program: tpc.Program, **options: Any) -> tuple[float, Callable[[], object]]:
+    import jax
+
+    from tpc.core.inputs import bind_inputs
+    from tpc.corrections.differences import Weighted
+    from tpc.corrections.effort import Effort, Request
+
+    jax.config.update("jax_enable_x64", True)
+    inputs, effort = inputs_of(program), Effort.of(program, Request(**options))
+    weighted, plan = Weighted.of(effort.evaluator, bind_inputs(program, inputs)), effort.evaluator.plan
+    predicted = weighted.memory(plan.samples, plan.gaussians, effort.directions)
+    return predicted, lambda: program.corrections(inputs, **options)
+
+
 def of_simulation(
-    program: tpc.Program, width: int, seeds: int = 2, dtype: Any = "float64"
+    program: tpc.Program, width: int, seeds: int = 2, dtype: Any = "float64", matrices: Any = "auto"
 ) -> tuple[float, Callable[[], object]]:
     from tpc.core.inputs import bind_inputs
     from tpc.simulate.seeds import memory, simulate
 
     inputs = bind_inputs(program, inputs_of(program))
-    return memory(program, inputs, width=width, dtype=dtype), lambda: simulate(
-        program, inputs, width=width, seeds=range(seeds), dtype=dtype
+    return memory(program, inputs, width=width, dtype=dtype, matrices=matrices), lambda: simulate(
+        program, inputs, width=width, seeds=range(seeds), dtype=dtype, matrices=matrices
     )
 
 
@@ -196,6 +218,43 @@ CASES = [
     Case(
         "simulate: digits, width 2,048",
         lambda: of_simulation(shipped("experiments/digits.tp"), 2048, dtype="float32"),
+    ),
+    Case(
+        "simulate: two tanh layers, width 262,144, free",
+        lambda: of_simulation(shipped("architectures/mlp2.tp"), 262_144, matrices="free"),
+    ),
+    Case(
+        "simulate: digits, width 32,768, free, float32",
+        lambda: of_simulation(shipped("experiments/digits.tp"), 32_768, dtype="float32", matrices="free"),
+    ),
+    Case(
+        "simulate: a matrix, width 4,096, dense",
+        lambda: of_simulation(tpc.parse(PRODUCTS), 4096, matrices="dense"),
+    ),
+    Case(
+        "simulate: tables, Adam and Lion, width 1,024",
+        lambda: of_simulation(shipped("optimisers/mixed.tp"), 1024),
+    ),
+    Case(
+        "run: tables, Adam and Lion", lambda: of_run(shipped("optimisers/mixed.tp"), samples=4096, repeats=2)
+    ),
+    Case(
+        "sweep: two tanh layers, 3 rates",
+        lambda: of_sweep(
+            shipped("architectures/mlp2.tp"), "eta", [0.1, 0.3, 1.0], samples=65536, repeats=2, method="nodes"
+        ),
+    ),
+    Case(
+        "corrections: two tanh layers",
+        lambda: of_corrections(shipped("architectures/mlp2.tp"), samples=65536, signs=8, repeats=2),
+    ),
+    Case(
+        "corrections: an AMP",
+        lambda: of_corrections(shipped("matrices/amp.tp"), samples=32768, signs=256, repeats=2),
+    ),
+    Case(
+        "kernel: erf-like, both kernels, 3,000 inputs",
+        lambda: of_kernel(tpc.parse(SOFT.replace("tanh", "erf")), 3000, 8, both=True),
     ),
     Case(
         "kernel: relu, 6,000 inputs", lambda: of_kernel(shipped("architectures/mlp_kernel.tp", d=8), 6000, 8)

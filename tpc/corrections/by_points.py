@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.corrections.differences import Differences, Weighted
+from tpc.corrections.differences import REMEDY, Differences, Weighted
 from tpc.evaluate.checkpoint import Kept
 from tpc.evaluate.stages import ENOUGH
+from tpc.machine.memory import require_memory
 from tpc.machine.precision import precision
 
 if TYPE_CHECKING:
@@ -143,6 +144,8 @@ def _repeats(
 ) -> None:
     """Computes the repeats that are not kept yet. heavy: outputs of which the influences are wanted."""
     weighted, plan = Weighted.of(evaluator, given), evaluator.plan
+    needed = weighted.memory(plan.samples, plan.gaussians, directions)
+    require_memory(needed, evaluator.program.name, remedy=REMEDY, of_program=True)
     for k in range(plan.repeats):
         if k not in kept:
             on = weighted.on_points(seed, k)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tpc.core.laws import law_number
+from tpc.evaluate.fit import BESIDES
+from tpc.machine.memory import account
 from tpc.plan.plan import SampledPlan
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
 
 CHUNK = 16  # directions that are looked at in one call, each up and down
+REMEDY = "take fewer --samples or --signs"  # where memory does not do
+WHILE_MADE, COPIES = 3, 3  # arrays of all directions while they are made, and of those of one call
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,12 @@ class Differences:
         return cls(found["centre"], found["slope"], found["bend"])
 
 
+def made(samples: int, directions: int, widths: int) -> float:
+    """Bytes of the changes of weights [directions, M] of every width, and of what they are made of."""
+    arrays = (1 << (widths - 1).bit_length()) + widths + WHILE_MADE
+    return 8.0 * samples * (arrays * directions + COPIES * (2 * CHUNK + 1))
+
+
 def signs(count: int, directions: int, rng: np.random.Generator) -> np.ndarray:
     """Signs [directions, count], in rows that are orthogonal if `count` is a power of two (Hadamard)."""
     if count & (count - 1):
@@ -62,7 +72,7 @@ class Weighted:
     ratios: tuple[float, ...]
     # where widths have points of their own, which of all Gaussians are of which
     rows: tuple[np.ndarray, ...] | None
-    evaluate: Callable[..., Any]
+    evaluate: Any  # compiled by JAX
 
     @staticmethod
     def of(evaluator: Evaluator, given: Mapping[str, Any]) -> Weighted:
@@ -83,6 +93,24 @@ class Weighted:
         ratios = tuple(float(law_number(width.ratio, given, ())) for width in evaluator.program.widths)
         rows = _rows(plan) if plan.by_width else None
         return Weighted(module, module.prepared(given), ratios, rows, jax.jit(evaluate))
+
+    def memory(self, samples: int, gaussians: int, directions: int) -> float:
+        """Bytes that so many directions on `samples` points take, by the compiler's account.
+
+        Checks of the limit are counted in. What is compiled for that is what they are computed with.
+        """
+        import jax
+
+        def shape(*axes: int) -> Any:
+            return jax.ShapeDtypeStruct(axes, float)
+
+        widths, changes = len(self.ratios), shape(2 * CHUNK + 1, samples)
+        points, weights, every = shape(gaussians, samples), shape(samples), changes
+        if self.rows is not None:
+            points = tuple(shape(len(own), samples) for own in self.rows)
+            weights, every = (weights,) * widths, (changes,) * widths
+        compiled = self.evaluate.lower(self.inputs, points, weights, every).compile()
+        return account(compiled) + made(samples, directions, widths) + BESIDES
 
     def on_points(self, seed: int, k: int) -> OnPoints:
         """On those of the k-th repeat."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tpc.core.program import Program
 from tpc.corrections.bends import has_moving_bends
 from tpc.corrections.by_points import Steps
+from tpc.corrections.differences import REMEDY, made
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.emit.emit import emit
@@ -56,6 +57,12 @@ class Effort:
         plan = self.evaluator.plan
         return plan.repeats * 2 * (self.directions + self.steps.checked) * plan.seconds
 
+    @property
+    def memory(self) -> float:
+        """Bytes, predicted before anything is compiled: of one evaluation, and all directions."""
+        plan, widths = self.evaluator.plan, len(self.evaluator.program.widths)
+        return plan.memory + made(plan.samples, self.directions, widths)
+
     @staticmethod
     def of(program: Program, request: Request) -> Effort:
         """Raises TpcError: too few points (TP602), too little memory (TP604), and as `compile_program`."""
@@ -66,7 +73,6 @@ class Effort:
         if plan.samples < 2 * plan.gaussians:
             why = f"must be at least {2 * plan.gaussians}, twice the Gaussians, not {plan.samples}"
             raise TpcError([catalogue.running.bad_option("--samples", why)], program.name, of_program=True)
-        require_memory(plan.memory, program.name, of_program=True)
         each = max(plan.seconds, LEAST_SECONDS) * (4 if rough else 2)
         repeats = request.repeats or next((r for r in REPEATS if r * FEW * each <= SECONDS), REPEATS[-1])
         most = HEAVY if evaluator.module.HEAVY else DIRECTIONS_ROUGH if rough else DIRECTIONS
@@ -77,7 +83,9 @@ class Effort:
         plan = replace(plan, repeats=repeats, by_width=widths > 1)
         source = emit(plan) if plan.by_width else evaluator.source
         steps = Steps.of(plan.gaussians, directions, rough=rough)
-        return Effort(replace(evaluator, plan=plan, source=source), directions, steps, rough)
+        found = Effort(replace(evaluator, plan=plan, source=source), directions, steps, rough)
+        require_memory(found.memory, program.name, remedy=REMEDY, of_program=True)
+        return found
 
     def __str__(self) -> str:
         plan = self.evaluator.plan

@@ -21,7 +21,7 @@ from tpc.diagnostics.diagnostic import TpcError
 from tpc.emit.emit import emit
 from tpc.emit.module import emit_vectors, source_of_a_repeat
 from tpc.evaluate.aim import Aim
-from tpc.evaluate.fit import BESIDES, fit_in_memory
+from tpc.evaluate.fit import fit_in_memory, of_checks
 from tpc.evaluate.initial import Start
 from tpc.evaluate.jumps import require_sizes
 from tpc.evaluate.output_functions import at_points, functions_of
@@ -241,8 +241,8 @@ class Evaluator:
         """
         given = bind_inputs(self.program, self.inputs_with_start(inputs, seed))
         fit = fit_in_memory(self.module, self.plan, given, self.program.name, fixed=self.fixed)
-        besides = BESIDES if self.plan.sampled else 0.0
-        return fit.each * workers(fit.plan, fit.plan.repeats - 1, fit.each) + besides
+        at_once = workers(fit.plan, fit.plan.repeats - 1, fit.each)
+        return fit.each * at_once + of_checks(fit.plan, fit.each)
 
     @in_own_precision
     def training(

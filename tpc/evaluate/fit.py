@@ -56,6 +56,19 @@ def of_repeat(
     return max(DRAWN * drawn, drawn + account(lowered.compile()))
 
 
+def of_checks(plan: Plan, each: float) -> float:
+    """Bytes that checks of errors take besides repeats of `each`.
+
+    That of rounding is one on ENOUGH points, which has tables as large as those of a repeat.
+    """
+    from tpc.emit.helpers.rounding import ENOUGH
+
+    if not plan.sampled:
+        return 0.0
+    share = min(1.0, ENOUGH / plan.samples) ** growth(plan) if plan.program.tables else 0.0
+    return BESIDES + share * each
+
+
 def _shapes(module: ModuleType, shape: tuple[int, int]) -> tuple[Any, Any]:
     """The shapes of the points and weights that `limit` is given."""
     import jax
