@@ -129,13 +129,16 @@ class Result(Mapping[str, Outcome]):
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def save(self, path: str | Path, samples: Sequence[Samples] = ()) -> None:
-        """Writes every output and its standard error, as an .npz archive or a .csv table.
+        """Writes every output and its standard error, in a file: .npz, .csv, or .tex for LaTeX.
 
-        samples: finite widths to keep beside them, seed by seed (see `tpc.evaluate.saved_results`). Raises
-        OSError.
+        samples: finite widths to keep beside them, seed by seed, but in LaTeX (see
+        `tpc.evaluate.saved_results`). Raises OSError.
         """
-        from tpc.evaluate.saved_results import save_outcomes
+        from tpc.evaluate.saved_results import save_outcomes, write_tex
 
+        if Path(path).suffix == ".tex":
+            write_tex(path, self.to_latex())
+            return
         save_outcomes(path, self.outputs, samples)
 
     def plot(self, path: str | Path | None = None, *, axes: Any = None) -> np.ndarray:

@@ -16,7 +16,7 @@ from tpc.core.program import Program
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.evaluate.result import DivergedError, Outcome, Result
-from tpc.evaluate.saved_results import SWEPT_COLUMNS, arrays_of, entries, write_archive, write_csv
+from tpc.evaluate.saved_results import SWEPT_COLUMNS, arrays_of, entries, write_archive, write_csv, write_tex
 from tpc.show.entries import plain
 from tpc.show.figures import with_error
 
@@ -63,9 +63,16 @@ class Sweep:
 
     def label(self, name: str) -> str:
         """What `summary` is of an output."""
+        last = self._last(name)
+        return f"{self._mean_of(name)}{name}" + ("" if last is None else f"[{last}]")
+
+    def _last(self, name: str) -> int | None:
+        """The last index along an output's first axis, if it has one."""
         shape = self.outputs[name].value.shape[self.diverged.ndim :]
-        last = f"{name}[{shape[0] - 1}]" if shape and shape[0] else name
-        return f"mean of {last}" if len(shape) > 1 else last
+        return shape[0] - 1 if shape and shape[0] else None
+
+    def _mean_of(self, name: str) -> str:
+        return "mean of " if self.outputs[name].value.ndim > self.diverged.ndim + 1 else ""
 
     def best(self, name: str | None = None) -> dict[str, float] | None:
         """The point where an output, the first one if unnamed, is least; None if it is nowhere finite."""
@@ -130,14 +137,32 @@ class Sweep:
         }
 
     def save(self, path: str | Path) -> None:
-        """Writes an .npz archive of the grid's axes and the outputs, or a .csv table, a line a number.
+        """Writes an .npz archive of the grid's axes and the outputs, a .csv table, a line a number, or LaTeX.
 
-        Raises OSError.
+        The last, a .tex file, is a table of what `summary` gives. Raises OSError.
         """
-        if Path(path).suffix == ".csv":
+        if Path(path).suffix == ".tex":
+            write_tex(path, self.to_latex())
+        elif Path(path).suffix == ".csv":
             write_csv(path, (*self.axes, *SWEPT_COLUMNS), self._lines())
         else:
             write_archive(path, {**self.axes, **arrays_of(self.outputs), "diverged": self.diverged})
+
+    def to_latex(self, names: Mapping[str, str] | None = None, *, rows: int = 40) -> str:
+        """What `summary` gives as tables in LaTeX; `names` and `rows` are those of `Result.to_latex`."""
+        from tpc.derive.latex import renamed
+        from tpc.display.latex_tables import tables_of_points
+
+        written = {name: renamed(name, names or {}) for name in (*self.axes, *self.outputs)}
+        heads = {}
+        for name in self.outputs:
+            last = self._last(name)
+            index = "" if last is None else f"_{{{last}}}"
+            heads[f"{self._mean_of(name)}${written[name]}{index}$"] = [
+                _shown(self.summary(name), at) for at, _ in self.points()
+            ]
+        points = [[f"{v:.{SHOWN_FIGURES}g}" for v in values] for _, values in self.points()]
+        return tables_of_points([f"${written[name]}$" for name in self.axes], points, heads, rows)
 
     def _lines(self) -> Iterator[tuple[object, ...]]:
         for at, values in self.points():
