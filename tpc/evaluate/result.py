@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tpc.simulate.samples import Samples
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Outcome:
     """The value of one output, and how well it is known."""
 
@@ -33,6 +33,18 @@ class Outcome:
     covariance: np.ndarray | None = None
     # where `stderr` is inf, why no error can be told
     reason: str | None = None
+
+    def __repr__(self) -> str:
+        size = self.value.size
+        first, last = ((0,) * self.value.ndim, tuple(k - 1 for k in self.value.shape))
+        numbers = [number_of(self, index) for index in dict.fromkeys((first, last))] if size else ["nothing"]
+        shape = f"{list(self.value.shape)}: " if self.value.ndim else ""
+        return f"<the outcome {shape}{', …, '.join(numbers)}>"
+
+    def _repr_html_(self) -> str:
+        from tpc.evaluate.result_tables import html_of_outcome
+
+        return html_of_outcome(self)
 
     @property
     def std(self) -> np.ndarray | None:

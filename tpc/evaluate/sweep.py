@@ -25,7 +25,7 @@ MOST_ROWS = 60  # that a table shows
 SHOWN_FIGURES = 5  # of swept values
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sweep:
     """The limits at every point of a grid.
 
@@ -92,22 +92,47 @@ class Sweep:
         for index in np.ndindex(self.diverged.shape):
             yield index, tuple(float(v[k]) for v, k in zip(self.axes.values(), index, strict=True))
 
-    def __str__(self) -> str:
-        """A table of what `summary` gives, and the best point of the first output."""
+    @property
+    def title(self) -> str:
+        """Over what it is, in words."""
+        swept = " × ".join(f"{len(v)} values of {name}" for name, v in self.axes.items())
+        return f"{self.program} at n = ∞, {swept}"
+
+    def __repr__(self) -> str:
+        return f"<the sweep {self.title}: {', '.join(self.outputs) or 'no outputs'}>"
+
+    def _repr_html_(self) -> str:
+        """What `summary` gives, a row a point, of many the first and the last ones."""
+        from tpc.display.html_tables import table, titled
+        from tpc.display.markup import element
+
+        (headings, *rows), notes = self._cells(), [f"note: {note}" for note in self.notes]
+        if len(rows) > MOST_ROWS:
+            half = MOST_ROWS // 2
+            rows = [*rows[:half], [f"… {len(rows) - 2 * half} more"], *rows[-half:]]
+        said = [element("div", line) for line in (*self._closing(), *notes)]
+        return titled(self.title, "", table(headings, rows), *said)
+
+    def _cells(self) -> list[list[str]]:
+        """The table, as text: its head, and a row for each point."""
         told = {self.label(name): self.summary(name) for name in self.outputs}
         rows = [[*self.axes, *told]]
         for index, values in self.points():
             cells = [_shown(outcome, index) for outcome in told.values()]
             rows.append([*(f"{v:.{SHOWN_FIGURES}g}" for v in values), *cells])
+        return rows
+
+    def __str__(self) -> str:
+        """A table of what `summary` gives, and the best point of the first output."""
+        rows = self._cells()
         left_out = len(rows) - 1 - MOST_ROWS
         widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
         lines = [
             "  " + "  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
         ]
-        swept = " × ".join(f"{len(v)} values of {name}" for name, v in self.axes.items())
         return "\n".join(
             [
-                f"{self.program} at n = ∞, {swept}",
+                self.title,
                 *_folded(lines, left_out),
                 *self._closing(),
                 *(f"note: {n}" for n in self.notes),
