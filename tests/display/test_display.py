@@ -88,11 +88,18 @@ def held():
         "report": verify(result.limits, samples),
         "kernels": kernels,
         "kernel": kernels.ntk,
+        "outcome": result["m"],
+        "sweep": evaluator.sweep({"eta": np.linspace(0.1, 0.5, 2)}),
+        "corrections": program.corrections(),
+        "verdict": tpc.load(PROGRAMS / "paper/thm_6_4_network.tp").scale(),
         "sampled": tpc.load(PROGRAMS / "paper/thm_6_4.tp").compile(samples=64).plan,
     }
 
 
-KINDS = "program core graph limit formulas evaluator plan result samples report kernels kernel sampled"
+KINDS = (
+    "program core graph limit formulas evaluator plan result outcome samples report kernels kernel sampled "
+    "sweep corrections verdict"
+)
 
 
 @pytest.mark.parametrize("kind", KINDS.split())
@@ -127,6 +134,18 @@ def test_a_result_is_a_table_with_errors(held):
         assert name in text
     assert "m[29] = " in text
     assert result._repr_html_().count("<svg") == 2
+
+
+def test_single_outputs_sweeps_and_corrections_show_their_numbers(held):
+    result, sweep, corrections = held["result"], held["sweep"], held["corrections"]
+    last = str(result).split("m[29] = ")[1].split("\n")[0]
+    assert repr(result["m"]).endswith(f"{last}>")
+    assert f"value[29] = {last}" in text_of(result["m"]._repr_html_())
+    for line in str(sweep).splitlines()[2:]:
+        assert all(cell.strip() in text_of(sweep._repr_html_()) for cell in line.split("  ")), line
+    line = str(corrections).split("c = ")[1].split("\n")[0]
+    assert line in text_of(corrections._repr_html_())
+    assert "stable, feature learning" in repr(held["verdict"])
 
 
 def test_numbers_are_written_alike(held):

@@ -77,6 +77,21 @@ def test_a_result_in_latex(result):
         result.to_latex(rows=2)
 
 
+def test_a_report_in_latex(program, result):
+    samples = [program.simulate(width=n, seeds=[3, 5]) for n in (8, 16)]
+    report = verify(result.limits, samples)
+    tables = report.to_latex({"m": "M"}).split("\n\n")
+    rows = [[row.removesuffix(r" \\").split(" & ") for row in t.split("\n") if "&" in row] for t in tables]
+    assert [len(r) for r in rows] == [1 + 1, 1 + 3, 1 + 6, 1 + 2]
+    assert rows[0][0] == ["", r"$n = \infty$", "$n = 8$", "$n = 16$"]
+    assert rows[0][1][0] == "$c$"
+    assert rows[1][0][:2] == ["$i$", r"${M}_{i},\ n = \infty$"]
+    assert rows[2][0][:3] == ["$i_0$", "$i_1$", r"$g_{i_0, i_1},\ n = \infty$"]
+    mean = samples[1].outputs["m"].mean(axis=0)[1]
+    assert float(rows[1][2][3].strip("$").split(r" \pm")[0]) == pytest.approx(mean, rel=1e-2)
+    assert r"\vdots" in report.to_latex(rows=3)
+
+
 def test_long_and_many_families_fit_a_page():
     def number(index):
         return "0.5 ± 0.1"

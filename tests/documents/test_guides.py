@@ -62,9 +62,10 @@ def test_python_of_the_how_tos(tmp_path, monkeypatch):
     pytest.importorskip("sklearn")
     monkeypatch.chdir(tmp_path)
     x = np.random.default_rng(0).standard_normal((6, 2))
-    here = {"x": x, "y": np.sign(x[:, 0] * x[:, 1])}
+    here = {"x": x, "y": np.sign(x[:, 0] * x[:, 1]), "z": x[:2] + 0.1}
     for block in blocks("howto.md", "python"):
         exec(block, here)
+    assert here["predicted"].shape == here["exact"].mean.shape == here["trained"].std.shape == (2,)
     assert here["model"].shape_fit_ == (6, 2)
     program = tpc.parse(blocks("howto.md", "tp")[0])
     with np.load("data.npz") as data:

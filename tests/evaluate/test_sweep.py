@@ -174,7 +174,7 @@ def test_what_is_no_sweep(text):
         parse_sweep(text)
 
 
-@pytest.mark.parametrize("ending", ["npz", "csv"])
+@pytest.mark.parametrize("ending", ["npz", "csv", "tex"])
 def test_files_of_a_sweep(ending, file, tmp_path, capsys):
     saved, figure = tmp_path / f"s.{ending}", tmp_path / "s.png"
     swept = ("--sweep", "eta=0.1,0.5,40", "--sweep", "start=0.5:1:2")
@@ -186,6 +186,12 @@ def test_files_of_a_sweep(ending, file, tmp_path, capsys):
         kept = dict(np.load(saved))
         assert kept["loss"].shape == (3, 2, 41)
         assert kept["eta"].tolist() == [0.1, 0.5, 40]
+    elif ending == "tex":
+        rows = [row.split(" & ") for row in saved.read_text(encoding="utf-8").splitlines() if "&" in row]
+        assert rows[0][:3] == [r"$\eta$", r"$\mathit{start}$", r"$\mathit{loss}_{40}$"]
+        assert len(rows) == 1 + 6
+        assert float(rows[1][2].strip("$")) == pytest.approx(data["outputs"]["loss"]["value"][0][0][40])
+        assert "diverged" in rows[-1][2]
     else:
         lines = list(csv.DictReader(saved.open(encoding="utf-8")))
         assert len(lines) == 6 * 42
@@ -196,8 +202,8 @@ def test_files_of_a_sweep(ending, file, tmp_path, capsys):
 
 
 def test_results_with_widths_in_files(file, tmp_path, capsys):
-    archive, table = tmp_path / "r.npz", tmp_path / "r.csv"
-    for saved in (archive, table):
+    archive, table, paper = tmp_path / "r.npz", tmp_path / "r.csv", tmp_path / "r.tex"
+    for saved in (archive, table, paper):
         assert main(["run", str(file), "--widths", "8,16", "--seeds", "3", "--save", str(saved)]) == 0
     kept, lines = dict(np.load(archive)), list(csv.DictReader(table.open(encoding="utf-8")))
     assert kept["loss_n16"].shape == (3, 41)
@@ -206,13 +212,16 @@ def test_results_with_widths_in_files(file, tmp_path, capsys):
     assert np.array_equal(np.reshape(finite, (3, 41)), kept["loss_n16"])
     limit = [float(line["value"]) for line in lines if line["width"] == "inf" and line["output"] == "loss"]
     assert limit == kept["loss"].tolist()
+    assert paper.read_text(encoding="utf-8").startswith("% written by tpc\n\\begin{tabular}")
 
 
 def test_what_tpc_did_not_write_is_not_overwritten(file, tmp_path, capsys):
     table, archive = tmp_path / "mine.csv", tmp_path / "mine.npz"
     table.write_text("a,b\n1,2\n")
     np.savez(archive, loss=np.ones(3))
-    for path in (table, archive):
+    paper = tmp_path / "mine.tex"
+    paper.write_text("% my own\n")
+    for path in (table, archive, paper):
         before = path.read_bytes()
         assert main(["run", str(file), "--save", str(path)]) == 2
         assert "tpc did not write it" in capsys.readouterr().err

@@ -145,6 +145,30 @@ def test_the_command_notes_it(rough, tmp_path, capsys):
     assert json.loads(printed.out)["error"] is None
 
 
+def test_tables_as_inputs(tmp_path, capsys):
+    """Numbers alone, or named columns, give what an .npy file gives; the matrix is in no table."""
+    program, out = tmp_path / "net.tp", tmp_path / "k.npy"
+    program.write_text(TEXT.replace("tanh(tanh(U @ x))", "relu(U @ x)"))
+    names = {"a.npy": "", "b.csv": "", "c.csv": ",".join(f"x[{k}]" for k in range(X.shape[1]))}
+    found = []
+    for name, header in names.items():
+        file = tmp_path / name
+        np.save(file, X) if name == "a.npy" else np.savetxt(
+            file, X, delimiter=",", header=header, comments=""
+        )
+        assert main(["kernel", str(program), "-x", str(file), "-o", str(out)]) == 0
+        found.append(np.load(out))
+        out.unlink()
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
+    capsys.readouterr()
+    assert main(["kernel", str(program), "-x", str(file), "-o", str(tmp_path / "k.csv")]) == 2
+    assert "its name ends in none of .npy" in capsys.readouterr().err
+    file.write_text("a,b\n1,2\n")
+    assert main(["kernel", str(program), "-x", str(file), "-o", str(out)]) == 2
+    assert "it has a, b, and the columns x[0], x[1], … are due" in capsys.readouterr().err
+
+
 def test_blocks_go_down_to_what_fits():
     """Images of which a pair of blocks is refused as too many for a program."""
     text = (

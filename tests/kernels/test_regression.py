@@ -7,7 +7,7 @@ import pytest
 
 import tpc
 from tpc.kernels.flow import after_flow, after_steps
-from tpc.kernels.regression import posterior
+from tpc.kernels.regression import Prediction, posterior
 
 RANDOM = np.random.default_rng(0)
 X, POINTS, Y = RANDOM.standard_normal((7, 3)), RANDOM.standard_normal((4, 3)), RANDOM.standard_normal((7, 2))
@@ -34,6 +34,15 @@ def test_posterior_is_the_conditional_gaussian():
     at_inputs = posterior(nngp, X, Y, X)
     np.testing.assert_allclose(at_inputs.mean, Y, atol=1e-9)
     np.testing.assert_allclose(at_inputs.covariance, 0, atol=1e-9)
+
+
+def test_a_prediction_shows_itself_in_a_line_and_in_a_table():
+    for y in (Y, Y[:, 0]):
+        found = posterior(nngp, X, y, POINTS, noise=0.1)
+        assert repr(found) == "<a prediction at 4 inputs: mean, covariance, std>"
+        shown = found._repr_html_()
+        assert f"{found.mean.flat[0]:.5g}, std {found.std[0]:.2g}" in shown
+    assert "std" not in Prediction(found.mean)._repr_html_()
 
 
 def test_posterior_is_that_of_scikit_learn():

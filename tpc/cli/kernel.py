@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tpc.cli.arguments import add_command, positive
 from tpc.cli.numbers import progress_line
-from tpc.cli.shared import OK, load, show
+from tpc.cli.shared import OK, load, require_writable, show
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,10 +25,10 @@ def add_kernel(commands: Any) -> None:
         "write the matrix of a network's NNGP kernel or NTK to a file, resuming one that is begun",
     )
     made.add_argument(
-        "-x", type=Path, required=True, metavar="X.npy", help="inputs, one along the first axis"
+        "-x", type=Path, required=True, metavar="X.npy|X.csv", help="inputs, one along the first axis"
     )
     made.add_argument(
-        "-z", type=Path, metavar="Z.npy", help="inputs of the columns; those of the rows, if left out"
+        "-z", type=Path, metavar="Z.npy|Z.csv", help="inputs of the columns; those of the rows, if left out"
     )
     made.add_argument(
         "-o", "--output", type=Path, required=True, metavar="K.npy", help="the file of the matrix"
@@ -48,6 +48,7 @@ def kernel(arguments: argparse.Namespace) -> int:
     from tpc.kernels.kernels import kernels
     from tpc.kernels.stream import OccupiedError, stream
 
+    require_writable(arguments.output, (".npy",))
     program, given = load(arguments)
     x = _array(arguments.x)
     z = None if arguments.z is None else _array(arguments.z)
@@ -84,7 +85,27 @@ def kernel(arguments: argparse.Namespace) -> int:
 
 
 def _array(path: Path) -> np.ndarray:
-    """Inputs from an `.npy` file, left on the disk as far as that is possible. Raises TpcError (TP505)."""
+    """Inputs from an `.npy` file, left on the disk as far as that is possible, or a `.csv` table.
+
+    Raises TpcError (TP505).
+    """
+    return _table(path) if path.suffix == ".csv" else _mapped(path)
+
+
+def _table(path: Path) -> np.ndarray:
+    """The table as an array, or the columns `x[0]`, `x[1]`, … of one that names its columns."""
+    from tpc.core.inputs import load_data
+    from tpc.diagnostics import catalogue
+    from tpc.diagnostics.diagnostic import TpcError
+
+    arrays = load_data(path)
+    if len(arrays) == 1 or "x" in arrays:
+        return arrays.get("x", next(iter(arrays.values())))
+    why = f"it has {', '.join(sorted(arrays))}, and the columns x[0], x[1], … are due, or numbers alone"
+    raise TpcError([catalogue.inputs.bad_data(path.name, why)], str(path))
+
+
+def _mapped(path: Path) -> np.ndarray:
     import numpy as np
 
     from tpc.diagnostics import catalogue

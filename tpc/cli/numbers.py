@@ -45,6 +45,7 @@ def result_of(
         seed=arguments.seed,
         progress=progress_line("repeat") if shown else None,
         compiling=compiling_line if shown else None,
+        rounds=progress_line("round") if shown else None,
         devices=devices,
         checkpoint=getattr(arguments, "checkpoint", None),
         error=getattr(arguments, "error", None),

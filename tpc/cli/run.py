@@ -72,8 +72,9 @@ def add_run(commands: Any) -> None:
     made.add_argument(
         "--save",
         type=Path,
-        metavar="F.npz|F.csv",
-        help="write the outputs, and every seed of finite widths; what tpc did not write stays as it is",
+        metavar="F.npz|F.csv|F.tex",
+        help="write the outputs, and every seed of finite widths but in LaTeX; what tpc did not write stays "
+        "as it is",
     )
     add_sweep(made)
     _add_long_runs(made)

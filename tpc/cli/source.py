@@ -62,7 +62,12 @@ def lower(arguments: argparse.Namespace) -> int:
 
 def add_derive(commands: Any) -> None:
     made = add_command(commands, "derive", derive, "print the Z-recursion of the limit (Def 7.3)")
-    made.add_argument("--format", choices=("text", "latex", "json"), default="text", help="of the formulas")
+    made.add_argument(
+        "--format",
+        choices=("text", "latex", "json"),
+        default="text",
+        help="of the formulas; latex: for a paper that uses amsmath and amssymb",
+    )
     made.add_argument("--unroll", action="store_true", help="write loops out")
     add_stop_after(made, "expand")
 
@@ -85,7 +90,7 @@ def derive(arguments: argparse.Namespace) -> int:
     if arguments.json or arguments.format == "json":
         print(json.dumps(limit.to_json(), allow_nan=False))
     else:
-        print(limit.latex() if arguments.format == "latex" else limit.text())
+        print(limit.to_latex() if arguments.format == "latex" else limit.text())
     return OK
 
 

@@ -69,7 +69,7 @@ def bind_inputs(
         for item in program.inputs
     }
     bound = {name: value for name, value in values.items() if value is not None}
-    missing = [item.name for item in program.inputs if item.name not in given and item.default is None]
+    missing = {i.name: i.shape for i in program.inputs if i.name not in given and i.default is None}
     if missing:
         errors.append(catalogue.inputs.missing_input(missing))
     if not errors:

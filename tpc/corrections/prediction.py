@@ -19,6 +19,7 @@ from tpc.show.figures import with_error
 
 FIGURES = (12, 15)  # shown of an exact value, and at most beside an error
 LONGEST = 24  # characters of a fraction that is shown
+DRAWN = 1000  # the width whose fluctuations are drawn
 ZERO = 5.0  # standard errors within which a limit is 0
 
 
@@ -89,7 +90,7 @@ class Expected:
     spread_stderr: np.ndarray | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Corrections:
     """What `tpc corrections` gives. Printed, a table; `to_json` has every entry; `plot` draws it."""
 
@@ -134,6 +135,24 @@ class Corrections:
 
     def __str__(self) -> str:
         return self.shown()
+
+    def __repr__(self) -> str:
+        return f"<the corrections of {self.program}: {', '.join(self.outputs) or 'no outputs'}>"
+
+    def _repr_html_(self) -> str:
+        """A row an output: its limit, and bias and fluctuation; pictures have bands of one width."""
+        from tpc.display.families import family_row
+        from tpc.display.html_tables import table, titled
+        from tpc.display.markup import element
+
+        rows = [
+            family_row(name, own.value, own.fluctuation / DRAWN**0.5, partial(_line, own, None, None))
+            for name, own in self.outputs.items()
+        ]
+        reasons = [f"`{name}`: {own.reason}" for name, own in self.outputs.items() if own.reason]
+        notes = [element("div", f"note: {note}") for note in (*reasons, *self.notes)]
+        title = f"{self.program} at width n, to first order in 1/n"
+        return titled(title, f"{self.method}; bands: width {DRAWN:,}", table((), rows), *notes)
 
     def shown(self, *, within: float | None = None, width: int | None = None) -> str:
         """As text.

@@ -193,7 +193,7 @@ class Limit:
         return latex_limit(self)
 
     def to_latex(self, names: Mapping[str, str] | None = None, *, width: float = 54.0) -> str:
-        """All formulas for a paper: an `align*` of the package amsmath, whose lines fit a page.
+        """All formulas for a paper: an `align*` of amsmath (and amssymb), whose lines fit a page.
 
         names: how vectors, scalars, matrices and indices are to be written, in LaTeX, by their names. width:
         of a line, about, in letters; the default is for 345 pt at 10 pt, a column of the standard classes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tpc.show.entries import shown_indices
@@ -61,6 +61,34 @@ def _family(axes: tuple[str, ...], shape: tuple[int, ...], members: Sequence[Tab
     return _tabular(head, lines, len(axes))
 
 
+def tables_of_points(
+    axes: Sequence[str],
+    points: Sequence[Sequence[str]],
+    outputs: Mapping[str, Sequence[str]],
+    rows: int = MOST_ROWS,
+) -> str:
+    """`tabular` environments with a row for each point of a grid, its coordinates and what is found there.
+
+    axes: what is written above the coordinates. outputs: what is found at each point, as text, by what is
+    written above it. Raises ValueError for fewer than 3 rows.
+    """
+    if rows < 3:
+        raise ValueError(f"a table has 3 rows at least, not {rows}")
+    most = rows if len(points) <= rows else rows - 1
+    shown = shown_indices((len(points),), most)
+    names, tables = list(outputs), list[str]()
+    for k in range(0, len(names), MOST_COLUMNS):
+        members = names[k : k + MOST_COLUMNS]
+        lines = [
+            [r"\vdots"] * (len(axes) + len(members))
+            if at is None
+            else [*(f"${x}$" for x in points[at[0]]), *(latex_number(outputs[m][at[0]]) for m in members)]
+            for at in shown
+        ]
+        tables.append(_tabular([*axes, *members], lines, len(axes)))
+    return "\n\n".join(tables)
+
+
 def _tabular(head: Sequence[str], lines: Iterable[Sequence[str]], indices: int) -> str:
     columns = "r" * indices + "l" * (len(head) - indices)
     body = [" & ".join(line) + r" \\" for line in lines]
@@ -70,6 +98,8 @@ def _tabular(head: Sequence[str], lines: Iterable[Sequence[str]], indices: int) 
 
 def latex_number(text: str) -> str:
     """A number as it is printed, with its error or what is said instead of one, in LaTeX."""
+    if text.isalpha() and text not in ("nan", "inf"):
+        return text
     number, comma, remark = text.partition(",")
     number = POWER_OF_TEN.sub(
         lambda found: rf" \cdot 10^{{{'-' if found[1] == '-' else ''}{found[2]}}}", number

@@ -137,6 +137,7 @@ class Evaluator:
         seed: int = 0,
         progress: Progress | None = None,
         compiling: Callable[[float], None] | None = None,
+        rounds: Progress | None = None,
         checkpoint: str | Path | None = None,
         devices: int | None = None,
         error: float | str | None = None,
@@ -145,6 +146,8 @@ class Evaluator:
 
         inputs: arrays by name; those with a default may be left out. progress: called with the repeats done
         and all. compiling: called before the limit is compiled, with the predicted seconds.
+        rounds: called with the rounds of the longest loop that are done and all, of all repeats, where one
+        takes long (20 s or more, as predicted).
         checkpoint: a folder that keeps every repeat that is done, and from which the same run (or one with
         more repeats) resumes, bit for bit. devices: how many devices (of each process, if there are several)
         share the samples; the numbers are the same, to rounding. error: what repeats and points are
@@ -167,7 +170,7 @@ class Evaluator:
         mesh = None if devices is None else mesh_of(devices, self.program.name)
         aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
         folder = None if checkpoint is None else Path(checkpoint)
-        run = StagedRun(self, given, seed, progress, folder, mesh, compiling)
+        run = StagedRun(self, given, seed, progress, folder, mesh, compiling, rounds)
         stage = self._last_stage(run, aim)
         result = Result(
             self.program.name,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +76,12 @@ class Training:
         out = cls(program, module, {}, Shares.of(module, mesh, points), loop, fingerprint)
         object.__setattr__(out, "inputs", out.placed(inputs))
         return out
+
+    def at(self, points: Points) -> Training:
+        """The same loop on other points, with what is compiled for these."""
+        made = replace(self, shares=Shares.of(self.module, self.shares.mesh, points), fingerprint="")
+        made.__dict__["_functions"] = self._functions
+        return made
 
     @property
     def points(self) -> Points:
@@ -247,12 +253,22 @@ class Training:
         other values of some inputs, for what comes after the loop.
         """
         wanted = tuple(names if names is not None else self.program.reported)
-        given = {**self.inputs, **self.placed(inputs or {})}
+        found, _ = self._finished(state, wanted, {**self.inputs, **self.placed(inputs or {})})
+        return {name: self._so_far(name, np.array(found[name]), state.round) for name in wanted}
+
+    @in_own_precision
+    def ended(self, state: State) -> tuple[dict[str, Any], Any]:
+        """What the module's `limit` gives: all outputs, and its status, if the loop ends here."""
+        return self._finished(state, tuple(output.name for output in self.program.outputs), self.inputs)
+
+    def _finished(
+        self, state: State, wanted: tuple[str, ...], inputs: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], Any]:
         with refusing(self.program.name, of_program=True):
-            found, _ = self._functions[2](
-                self.module.prepared(given), self.shares.given, state.carried, wanted
+            found: tuple[dict[str, Any], Any] = self._functions[2](
+                self.module.prepared(inputs), self.shares.given, state.carried, wanted
             )
-            return {name: self._so_far(name, np.array(found[name]), state.round) for name in wanted}
+            return found
 
     def _so_far(self, name: str, value: np.ndarray, rounds: int) -> np.ndarray:
         output = next(o for o in self.program.outputs if o.name == name)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tpc.simulate.samples import Samples
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Outcome:
     """The value of one output, and how well it is known."""
 
@@ -35,6 +35,18 @@ class Outcome:
     reason: str | None = None
     # the standard error of `std`, in the shape of the value; 0 where that is exact
     std_error: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        size = self.value.size
+        first, last = ((0,) * self.value.ndim, tuple(k - 1 for k in self.value.shape))
+        numbers = [number_of(self, index) for index in dict.fromkeys((first, last))] if size else ["nothing"]
+        shape = f"{list(self.value.shape)}: " if self.value.ndim else ""
+        return f"<the outcome {shape}{', …, '.join(numbers)}>"
+
+    def _repr_html_(self) -> str:
+        from tpc.evaluate.result_tables import html_of_outcome
+
+        return html_of_outcome(self)
 
     @property
     def std(self) -> np.ndarray | None:
@@ -137,13 +149,16 @@ class Result(Mapping[str, Outcome]):
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def save(self, path: str | Path, samples: Sequence[Samples] = ()) -> None:
-        """Writes every output and its standard error, as an .npz archive or a .csv table.
+        """Writes every output and its standard error, in a file: .npz, .csv, or .tex for LaTeX.
 
-        samples: finite widths to keep beside them, seed by seed (see `tpc.evaluate.saved_results`). Raises
-        OSError.
+        samples: finite widths to keep beside them, seed by seed, but in LaTeX (see
+        `tpc.evaluate.saved_results`). Raises OSError.
         """
-        from tpc.evaluate.saved_results import save_outcomes
+        from tpc.evaluate.saved_results import save_outcomes, write_tex
 
+        if Path(path).suffix == ".tex":
+            write_tex(path, self.to_latex())
+            return
         save_outcomes(path, self.outputs, samples)
 
     def plot(self, path: str | Path | None = None, *, axes: Any = None) -> np.ndarray:

@@ -19,18 +19,27 @@ if TYPE_CHECKING:
 
 def html_of_result(result: Result) -> Markup:
     """Title, plan, a row an output, remarks."""
-    from tpc.display.families import family_row
     from tpc.display.html_tables import folded, table, titled
     from tpc.display.markup import element
 
-    rows = [
-        family_row(name, o.value, None if o.reason is not None else o.stderr, partial(number_of, o))
-        for name, o in result.outputs.items()
-    ]
+    rows = [_row(name, outcome) for name, outcome in result.outputs.items()]
     start = [] if result.start is None else [element("div", str(result.start))]
     notes = [element("div", f"note: {note}") for note in result.notes]
     plan = folded(f"by {result.plan.method}{', exact' * result.plan.exact}", str(result.plan))
     return titled(f"{result.program} at n = ∞", "", plan, *start, table((), rows), *notes)
+
+
+def html_of_outcome(outcome: Outcome) -> Markup:
+    from tpc.display.html_tables import table
+
+    return table((), [_row("value", outcome)])
+
+
+def _row(name: str, outcome: Outcome) -> tuple[str, str, str]:
+    from tpc.display.families import family_row
+
+    errors = None if outcome.reason is not None else outcome.stderr
+    return family_row(name, outcome.value, errors, partial(number_of, outcome))
 
 
 def axes_of(result: Result, name: str) -> tuple[str, ...]:

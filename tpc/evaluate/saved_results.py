@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from tpc.evaluate.result import Outcome
     from tpc.simulate.samples import Samples
 
-ENDINGS = (".npz", ".csv")
+ENDINGS = (".npz", ".csv", ".tex")
 SEAL = b"tpc "  # what the comment of our archives begins with, at their end
+SEAL_OF_TEX = "% written by tpc\n"  # the first line of our tables in LaTeX
 COLUMNS = ("output", "index", "width", "seed", "value", "stderr")
 SWEPT_COLUMNS = ("output", "index", "value", "stderr")  # behind those of the inputs that are swept
 LONGEST_SEAL = 512  # bytes at the end of an archive that hold its comment
@@ -64,6 +65,11 @@ def write_csv(path: str | Path, columns: Sequence[str], lines: Iterable[Sequence
         table.writerows(lines)
 
 
+def write_tex(path: str | Path, tables: str) -> None:
+    """Raises OSError."""
+    Path(path).write_text(f"{SEAL_OF_TEX}{tables}\n", encoding="utf-8")
+
+
 def _lines(outcomes: Mapping[str, Outcome], samples: Sequence[Samples]) -> Iterable[tuple[object, ...]]:
     for name, outcome in outcomes.items():
         for index, value, error in entries(outcome.value, outcome.stderr):
@@ -90,5 +96,7 @@ def is_own(path: Path) -> bool:
         if path.suffix == ".csv":
             header = file.readline(4096).decode("utf-8", "replace").strip().split(",")
             return any(tuple(header[-len(own) :]) == own for own in (COLUMNS, SWEPT_COLUMNS))
+        if path.suffix == ".tex":
+            return file.readline(4096).decode("utf-8", "replace") == SEAL_OF_TEX
         file.seek(max(0, path.stat().st_size - LONGEST_SEAL))
         return SEAL in file.read()

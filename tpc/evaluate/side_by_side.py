@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event, Lock
 from types import ModuleType
 from typing import Any
 
 from tpc.evaluate.checkpoint import Kept
+from tpc.evaluate.long_repeats import LongRepeats
 from tpc.machine.memory import SURE, free_memory
 from tpc.machine.precision import precision
 from tpc.plan.plan import Plan
@@ -52,19 +53,30 @@ def compute(
     kept: Kept,
     progress: Callable[[int, int], None] | None,
     each: float,
+    long: LongRepeats | None = None,
 ) -> None:
     """Adds the repeats that `kept` lacks, those after the first one (which compiles) side by side.
 
     They are added in their order; none is where that is no use.
 
-    each: bytes that one takes. `kept.running` must have been entered. Raises KeyboardInterrupt on Ctrl-C;
-    what is being computed then ends by itself.
+    each: bytes that one takes. long: repeats that take long. `kept.running` must have been entered. Raises
+    KeyboardInterrupt on Ctrl-C; what is being computed then ends by itself.
     """
     missing = [k for k in range(plan.repeats) if k not in kept]
     count = workers(plan, len(missing) - 1, each)
-    if count == 1:
+    if not missing or (count == 1 and long is None):
         return
     inputs, drawing, over = module.prepared(given), Lock(), Event()
+
+    def evaluated(k: int, points: Any, wait: Callable[[Any], None]) -> Any:
+        return module.evaluated(inputs, *points) if long is None else long.evaluated(k, points, wait)
+
+    def unless_over(arrays: Any) -> None:
+        import jax
+
+        jax.block_until_ready(arrays)
+        if over.is_set():
+            raise KeyboardInterrupt
 
     def one(k: int) -> Any:
         with precision(plan.dtype):
@@ -77,16 +89,21 @@ def compute(
             if over.is_set():
                 return None
             points = module.draw(seed, k, plan.samples)
-        return None if over.is_set() else jax.block_until_ready(module.evaluated(inputs, *points))
+        return None if over.is_set() else jax.block_until_ready(evaluated(k, points, unless_over))
 
     pool = ThreadPoolExecutor(count)
     try:
         first, *others = missing
-        kept[first] = module.evaluated(inputs, *module.draw(seed, first, plan.samples))
-        coming = {k: pool.submit(one, k) for k in others}
+        own = {first} if count > 1 else set(missing)
+        coming = dict[int, Future[Any]]()
         for k in missing:
-            if k in coming:
+            if k in own:
+                points = module.draw(seed, k, plan.samples) if plan.sampled else None
+                kept[k] = evaluated(k, points, kept.running.wait)
+            else:
                 kept[k] = kept.running.result(coming.pop(k))
+            if k == first and count > 1:
+                coming = {k: pool.submit(one, k) for k in others}
             if progress is not None:
                 progress(len(kept), plan.repeats)
     finally:

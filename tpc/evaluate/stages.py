@@ -17,6 +17,7 @@ from tpc.evaluate.aim import Aim, added, beginning, following, missed, seconds, 
 from tpc.evaluate.checkpoint import Kept
 from tpc.evaluate.devices import agreed, several
 from tpc.evaluate.fit import Fitted, fit_in_memory, growth
+from tpc.evaluate.long_repeats import LongRepeats, Rounds
 from tpc.evaluate.remarks import not_looked_at, remarks, rounding_notes
 from tpc.evaluate.side_by_side import compute
 from tpc.machine.files import digest
@@ -61,6 +62,8 @@ class StagedRun:
     mesh: Any
     # called before something is compiled, with the predicted seconds
     compiling: Callable[[float], None] | None = None
+    # called with the rounds done and all, where repeats take long
+    rounds: Rounds | None = None
 
     def last(self, aim: Aim | None) -> Stage:
         """The stage that reaches what is aimed at, or the last one that there is.
@@ -182,7 +185,9 @@ class StagedRun:
             with kept.running:
                 module = self.evaluator.module  # an interruption of what JAX imports for it may be lost
                 if self.mesh is None:
-                    compute(module, plan, self.given, self.seed, kept, self.progress, each)
+                    left = plan.evaluations - len(kept)
+                    long = LongRepeats.of(self.evaluator, plan, self.given, left, self.rounds)
+                    compute(module, plan, self.given, self.seed, kept, self.progress, each, long)
                 shown = None if len(kept) == plan.evaluations else self.progress
                 found: dict[str, Any] = module.run(
                     self.given, seed=self.seed, progress=shown, kept=kept, mesh=self.mesh, **sampled

@@ -16,7 +16,7 @@ from tpc.core.program import Program
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.evaluate.result import DivergedError, Outcome, Result
-from tpc.evaluate.saved_results import SWEPT_COLUMNS, arrays_of, entries, write_archive, write_csv
+from tpc.evaluate.saved_results import SWEPT_COLUMNS, arrays_of, entries, write_archive, write_csv, write_tex
 from tpc.show.entries import plain
 from tpc.show.figures import with_error
 
@@ -25,7 +25,7 @@ MOST_ROWS = 60  # that a table shows
 SHOWN_FIGURES = 5  # of swept values
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sweep:
     """The limits at every point of a grid.
 
@@ -65,9 +65,16 @@ class Sweep:
 
     def label(self, name: str) -> str:
         """What `summary` is of an output."""
+        last = self._last(name)
+        return f"{self._mean_of(name)}{name}" + ("" if last is None else f"[{last}]")
+
+    def _last(self, name: str) -> int | None:
+        """The last index along an output's first axis, if it has one."""
         shape = self.outputs[name].value.shape[self.diverged.ndim :]
-        last = f"{name}[{shape[0] - 1}]" if shape and shape[0] else name
-        return f"mean of {last}" if len(shape) > 1 else last
+        return shape[0] - 1 if shape and shape[0] else None
+
+    def _mean_of(self, name: str) -> str:
+        return "mean of " if self.outputs[name].value.ndim > self.diverged.ndim + 1 else ""
 
     def best(self, name: str | None = None) -> dict[str, float] | None:
         """The point where an output, the first one if unnamed, is least; None if it is nowhere finite."""
@@ -92,22 +99,47 @@ class Sweep:
         for index in np.ndindex(self.diverged.shape):
             yield index, tuple(float(v[k]) for v, k in zip(self.axes.values(), index, strict=True))
 
-    def __str__(self) -> str:
-        """A table of what `summary` gives, and the best point of the first output."""
+    @property
+    def title(self) -> str:
+        """Over what it is, in words."""
+        swept = " × ".join(f"{len(v)} values of {name}" for name, v in self.axes.items())
+        return f"{self.program} at n = ∞, {swept}"
+
+    def __repr__(self) -> str:
+        return f"<the sweep {self.title}: {', '.join(self.outputs) or 'no outputs'}>"
+
+    def _repr_html_(self) -> str:
+        """What `summary` gives, a row a point, of many the first and the last ones."""
+        from tpc.display.html_tables import table, titled
+        from tpc.display.markup import element
+
+        (headings, *rows), notes = self._cells(), [f"note: {note}" for note in self.notes]
+        if len(rows) > MOST_ROWS:
+            half = MOST_ROWS // 2
+            rows = [*rows[:half], [f"… {len(rows) - 2 * half} more"], *rows[-half:]]
+        said = [element("div", line) for line in (*self._closing(), *notes)]
+        return titled(self.title, "", table(headings, rows), *said)
+
+    def _cells(self) -> list[list[str]]:
+        """The table, as text: its head, and a row for each point."""
         told = {self.label(name): self.summary(name) for name in self.with_entries()}
         rows = [[*self.axes, *told]]
         for index, values in self.points():
             cells = [_shown(outcome, index) for outcome in told.values()]
             rows.append([*(f"{v:.{SHOWN_FIGURES}g}" for v in values), *cells])
+        return rows
+
+    def __str__(self) -> str:
+        """A table of what `summary` gives, and the best point of the first output."""
+        rows = self._cells()
         left_out = len(rows) - 1 - MOST_ROWS
         widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
         lines = [
             "  " + "  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
         ]
-        swept = " × ".join(f"{len(v)} values of {name}" for name, v in self.axes.items())
         return "\n".join(
             [
-                f"{self.program} at n = ∞, {swept}",
+                self.title,
                 *_folded(lines, left_out),
                 *self._closing(),
                 *(f"note: {n}" for n in self.notes),
@@ -137,14 +169,32 @@ class Sweep:
         }
 
     def save(self, path: str | Path) -> None:
-        """Writes an .npz archive of the grid's axes and the outputs, or a .csv table, a line a number.
+        """Writes an .npz archive of the grid's axes and the outputs, a .csv table, a line a number, or LaTeX.
 
-        Raises OSError.
+        The last, a .tex file, is a table of what `summary` gives. Raises OSError.
         """
-        if Path(path).suffix == ".csv":
+        if Path(path).suffix == ".tex":
+            write_tex(path, self.to_latex())
+        elif Path(path).suffix == ".csv":
             write_csv(path, (*self.axes, *SWEPT_COLUMNS), self._lines())
         else:
             write_archive(path, {**self.axes, **arrays_of(self.outputs), "diverged": self.diverged})
+
+    def to_latex(self, names: Mapping[str, str] | None = None, *, rows: int = 40) -> str:
+        """What `summary` gives as tables in LaTeX; `names` and `rows` are those of `Result.to_latex`."""
+        from tpc.derive.latex import renamed
+        from tpc.display.latex_tables import tables_of_points
+
+        written = {name: renamed(name, names or {}) for name in (*self.axes, *self.outputs)}
+        heads = {}
+        for name in self.outputs:
+            last = self._last(name)
+            index = "" if last is None else f"_{{{last}}}"
+            heads[f"{self._mean_of(name)}${written[name]}{index}$"] = [
+                _shown(self.summary(name), at) for at, _ in self.points()
+            ]
+        points = [[f"{v:.{SHOWN_FIGURES}g}" for v in values] for _, values in self.points()]
+        return tables_of_points([f"${written[name]}$" for name in self.axes], points, heads, rows)
 
     def _lines(self) -> Iterator[tuple[object, ...]]:
         for at, values in self.points():

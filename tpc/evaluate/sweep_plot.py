@@ -20,7 +20,10 @@ AXES = 2  # that a picture can show
 
 
 def plot_sweep(sweep: Sweep, path: str | Path) -> None:
-    """A panel per output, of what `Sweep.summary` says of it. Raises OSError, ValueError for three axes."""
+    """A panel per output, of what `Sweep.summary` says of it, with the best point of the first output.
+
+    Raises OSError, ValueError for three axes.
+    """
     from matplotlib.figure import Figure
 
     if len(sweep.axes) > AXES:
@@ -47,19 +50,24 @@ def _curve(figure: Any, axis: Any, sweep: Sweep, name: str) -> None:
     found = sweep.summary(name)
     x, value, lost = where[order], found.value[order], sweep.diverged[order]
     axis.plot(x, np.where(np.isfinite(value), value, np.nan), color=INK, marker="o", markersize=3)
-    if found.stderr is not None:
-        error = found.stderr[order]
-        axis.fill_between(x, value - 2 * error, value + 2 * error, color=BAND, linewidth=0)
+    error = np.zeros_like(value) if found.stderr is None else 2 * found.stderr[order]
     axis.set_xscale(_scale(where))
     finite = value[np.isfinite(value)]
     if finite.size and finite.min() > 0 and finite.max() > 100 * finite.min():
+        least, most = finite.min() / 3, 3 * min(finite.max(), MOST * finite.min())
         axis.set_yscale("log")
-        axis.set_ylim(finite.min() / 3, 3 * min(finite.max(), MOST * finite.min()))
+        axis.set_ylim(least, most)
+        lost = lost | (value > most)
+        # a band would go to the bottom wherever one of its ends does
+        below = np.minimum(error, np.maximum(value - least, 0))
+        axis.errorbar(x, value, (below, error), fmt="none", ecolor=INK, elinewidth=1)
+    else:
+        axis.fill_between(x, value - error, value + error, color=BAND, linewidth=0)
     if lost.any():
         high = np.full(lost.sum(), 0.97)
         axis.plot(x[lost], high, "x", color=DIVERGED, transform=axis.get_xaxis_transform(), label="diverged")
         axis.legend(frameon=False, fontsize=9)
-    best = sweep.best(name)
+    best = sweep.best()
     if best is not None:
         axis.axvline(best[swept], color=INK, linewidth=0.8, linestyle=":")
     axis.set_xlabel(literal(swept))
@@ -81,7 +89,7 @@ def _map(figure: Any, axis: Any, sweep: Sweep, name: str) -> None:
     if lost.any():
         at = np.argwhere(lost)
         axis.plot(x[at[:, 1]], y[at[:, 0]], "x", color=DIVERGED, label="diverged")
-    best = sweep.best(name)
+    best = sweep.best()
     if best is not None:
         axis.plot(best[across], best[down], "*", color="white", markeredgecolor=INK, markersize=11)
     axis.set_xlabel(literal(across))

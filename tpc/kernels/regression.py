@@ -19,7 +19,7 @@ from tpc.diagnostics.diagnostic import Diagnostic, TpcError
 Kernel = Callable[..., Any]  # kernel(x, z) is [N, M], kernel(x) is kernel(x, x)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """What is predicted at M inputs."""
 
@@ -27,6 +27,23 @@ class Prediction:
     mean: np.ndarray
     # [M, M], of each output; None if the prediction is not a Gaussian process's
     covariance: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        given = "mean, covariance, std" if self.covariance is not None else "mean"
+        return f"<a prediction at {len(self.mean)} inputs: {given}>"
+
+    def _repr_html_(self) -> str:
+        from tpc.display.families import family_row
+        from tpc.display.html_tables import table, titled
+
+        spread = None if self.covariance is None else self.std
+
+        def number(at: tuple[int, ...]) -> str:
+            value = f"{self.mean[at]:.5g}"
+            return value if spread is None else f"{value}, std {spread[at[0]]:.2g}"
+
+        rows = [family_row("mean", self.mean, spread if self.mean.ndim == 1 else None, number)]
+        return titled(f"Prediction at {len(self.mean)} inputs", "", table((), rows))
 
     @property
     def std(self) -> np.ndarray:

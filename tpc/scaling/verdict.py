@@ -53,7 +53,7 @@ class BlowUp:
         return f"{self.quantity} grows like n{'' if self.power == 1 else f'^({self.power})'} {self.when}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Verdict:
     """The classification of a parametrized training (TP4 Sec 3 and 5), for any program."""
 
@@ -108,6 +108,16 @@ class Verdict:
                 *self._reasons(),
             ]
         )
+
+    def __repr__(self) -> str:
+        learned = {"feature": ", feature learning", "kernel": ", a kernel", None: ""}[self.regime]
+        said = f"stable{learned}" if self.stable else "not stable"
+        return f"<{self.program}, {self.parametrization}: {said}{', trivial' * self.trivial}>"
+
+    def _repr_html_(self) -> str:
+        from tpc.display.html_tables import monospaced
+
+        return monospaced(str(self))
 
     def _table(self) -> list[str]:
         """A line for each weight."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tpc.machine.packages import needing
+from tpc.show.figures import with_error
 
 if TYPE_CHECKING:
     from tpc.display.markup import Markup
     from tpc.simulate.samples import Samples
-    from tpc.simulate.verify import Report
+    from tpc.simulate.verify import OutputComparison, Report
 
 MOST_SHOWN_OUTPUTS = 30  # of a report; the table of all is its `to_pandas`
 
@@ -84,6 +86,38 @@ def frame_of_report(report: Report) -> Any:
             outputs[output.name] = Columns(["width", *axes_of_shape(output.limit.shape)], arrays)
         made = frame(outputs)
         return made.assign(width=np.asarray(report.widths)[made["width"].astype(int)]) if len(made) else made
+
+
+def latex_of_report(report: Report, names: Mapping[str, str], rows: int) -> str:
+    """A table of all single numbers, and one for each family."""
+    from tpc.derive.latex import renamed
+    from tpc.display.latex_tables import tables_of_points
+
+    single = [o for o in report.outputs if not o.limit.shape]
+    tables = [(single, [""], [[renamed(o.name, names)] for o in single], "")] if single else []
+    for output in report.outputs:
+        if output.limit.shape:
+            axes = ["i"] if output.limit.ndim == 1 else [f"i_{k}" for k in range(output.limit.ndim)]
+            points = [list(map(str, index)) for index in np.ndindex(output.limit.shape)]
+            name = f"{renamed(output.name, names)}_{{{', '.join(axes)}}},\\ "
+            tables.append(([output], [f"${axis}$" for axis in axes], points, name))
+    return "\n\n".join(
+        tables_of_points(axes, points, _by_width(report, outputs, name), rows)
+        for outputs, axes, points, name in tables
+    )
+
+
+def _by_width(report: Report, outputs: Sequence[OutputComparison], name: str) -> dict[str, list[str]]:
+    """Every entry of some outputs, in the limit and at each width, by what stands above these columns."""
+    columns = {rf"${name}n = \infty$": [_numbers(o.limit, o.stderr) for o in outputs]}
+    for k, width in enumerate(report.widths):
+        columns[f"$n = {width}$"] = [_numbers(o.rows[k].mean, o.rows[k].stderr) for o in outputs]
+    return {heading: [x for numbers in column for x in numbers] for heading, column in columns.items()}
+
+
+def _numbers(values: np.ndarray, errors: np.ndarray | None) -> list[str]:
+    spread = np.zeros_like(values) if errors is None else errors
+    return [with_error(float(v), float(e), 6, 8) for v, e in zip(values.flat, spread.flat, strict=True)]
 
 
 def axes_of_shape(shape: tuple[int, ...]) -> list[str]:

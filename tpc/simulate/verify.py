@@ -117,6 +117,15 @@ class Report:
 
         return frame_of_report(self)
 
+    def to_latex(self, names: Mapping[str, str] | None = None, *, rows: int = 40) -> str:
+        """Tables in LaTeX: the limit, and at each width the mean over seeds, both with standard errors.
+
+        names, rows: as of `Result.to_latex`. Raises ValueError for fewer than 3 rows.
+        """
+        from tpc.simulate.sample_tables import latex_of_report
+
+        return latex_of_report(self, names or {}, rows)
+
     def __str__(self) -> str:
         lines = [self.title]
         for output in self.outputs:

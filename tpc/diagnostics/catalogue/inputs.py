@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tpc.diagnostics.catalogue.words import either, quoted, similar
 from tpc.diagnostics.diagnostic import Diagnostic
 
 
-def missing_input(names: Sequence[str]) -> Diagnostic:
-    shown = either([f"`{n}`" for n in names]).replace(" or ", " and ")
+def missing_input(shapes: Mapping[str, tuple[int, ...]]) -> Diagnostic:
+    """shapes: of the inputs without a value, by name."""
+    shown = either([f"`{n}`" for n in shapes]).replace(" or ", " and ")
+    name, shape = next(iter(shapes.items()))
+    table = f" with {_columns(name, shape)}" if shape and 0 not in shape else ""
     return Diagnostic(
         "TP501",
-        f"no value is given for the input{'s' if len(names) > 1 else ''} {shown}",
-        help=f"give it by `--set {names[0]}=…` or in a file by `--data F.npz` (or F.json, F.csv)",
+        f"no value is given for the input{'s' if len(shapes) > 1 else ''} {shown}",
+        help=f"give it by `--set {name}=…` or in a file by `--data F.npz` (or F.json, or F.csv{table})",
     )
+
+
+def _columns(name: str, shape: tuple[int, ...]) -> str:
+    """The columns of a table that are an array."""
+    if len(shape) == 1:
+        return f"a column `{name}`"
+    first = ",".join("0" for _ in shape[1:])
+    last = ",".join(str(count - 1) for count in shape[1:])
+    several = f"columns `{name}[{first}]` … `{name}[{last}]`"
+    return several if first != last else f"a column `{name}[{first}]`"
 
 
 def input_shape(name: str, wanted: tuple[int, ...], given: tuple[int, ...]) -> Diagnostic:
