@@ -105,12 +105,14 @@ def _gather(
     progress: Progress | None,
 ) -> bool:
     """Adds all groups to what is done. Returns whether it was interrupted."""
+    count = sum(seed in done for seed in wanted)
     try:
         with refusing(program.name, remedy="use a smaller width", of_program=True):
             for group, outputs in groups:
                 done.add(group, outputs)
+                count += len(group)
                 if progress is not None:
-                    progress(sum(seed in done for seed in wanted), len(wanted))
+                    progress(count, len(wanted))
     except KeyboardInterrupt:
         return True
     finally:
