@@ -92,23 +92,36 @@ def simulate(
     sizes = widths(program, given, width)
     free = undrawn(program, sizes, matrices)
     done = Checkpoint.open(checkpoint, program, given, width, dtype, free)
-    interrupted = False
-    try:
-        with refusing(program.name, remedy="use a smaller width", of_program=True):
-            for group, outputs in _groups(
-                program, given, sizes, [seed for seed in wanted if seed not in done], dtype, free, mesh
-            ):
-                done.add(group, outputs)
-                if progress is not None:
-                    progress(sum(seed in done for seed in wanted), len(wanted))
-    except KeyboardInterrupt:
-        interrupted = True
-    finally:
-        done.write()
+    left = [seed for seed in wanted if seed not in done]
+    groups = _groups(program, given, sizes, left, dtype, free, mesh)
+    interrupted = _gather(program, groups, done, wanted, progress)
     finished = tuple(seed for seed in wanted if seed in done)
     if interrupted and not finished:
         raise KeyboardInterrupt
     return _samples(program, width, dtype, done, finished, interrupted, sizes, free)
+
+
+def _gather(
+    program: Program,
+    groups: Iterator[tuple[Sequence[int], dict[str, np.ndarray]]],
+    done: Checkpoint,
+    wanted: tuple[int, ...],
+    progress: Progress | None,
+) -> bool:
+    """Adds all groups to what is done. Returns whether it was interrupted."""
+    count = sum(seed in done for seed in wanted)
+    try:
+        with refusing(program.name, remedy="use a smaller width", of_program=True):
+            for group, outputs in groups:
+                done.add(group, outputs)
+                count += len(group)
+                if progress is not None:
+                    progress(count, len(wanted))
+    except KeyboardInterrupt:
+        return True
+    finally:
+        done.write()
+    return False
 
 
 def _samples(
