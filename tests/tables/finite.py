@@ -73,6 +73,14 @@ def nadam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Step:
     return step
 
 
+def sgd(momentum: float = 0.0) -> Step:
+    def step(state: State, g: np.ndarray, t: int) -> tuple[State, np.ndarray]:
+        m = momentum * state[0] + g
+        return (m, m), m
+
+    return step
+
+
 @dataclass(frozen=True)
 class Net:
     """`f = v·tanh(W tanh(U ξ + b))/n` with the mean of squares over a batch as its loss."""
@@ -95,17 +103,30 @@ class Chosen:
 
 
 def trained(
-    weights: Mapping[str, np.ndarray], xs: Any, ys: Any, chosen: Mapping[str, Chosen]
+    weights: Mapping[str, np.ndarray],
+    xs: Any,
+    ys: Any,
+    chosen: Mapping[str, Chosen],
+    clips: Mapping[tuple[str, ...], float] | None = None,
 ) -> tuple[list[float], dict[str, np.ndarray]]:
-    """The losses and the weights after training; an update of W is divided by n."""
+    """The losses and the weights after training; an update of W is divided by n.
+
+    clips: bounds of the norms of gradients, those of several weights together, in the parametrized weights:
+    W itself, and n^(-1/2) times the others.
+    """
     net, w = Net(), {name: np.array(x) for name, x in weights.items()}
     states: dict[str, State] = {name: (np.zeros_like(x), np.zeros_like(x)) for name, x in w.items()}
     slopes_of, losses, n = jax.jit(jax.value_and_grad(net.loss)), list[float](), len(w["v"])
     for t, (x, y) in enumerate(zip(xs, ys, strict=True)):
         value, slopes = slopes_of({name: jnp.asarray(z) for name, z in w.items()}, x, y)
         losses.append(float(value))
+        squares = {k: float((g**2).sum()) * (1 if k == "W" else n) for k, g in slopes.items()}
+        factors = dict.fromkeys(chosen, 1.0)
+        for names, bound in (clips or {}).items():
+            norm = np.sqrt(sum(squares[name] for name in names))
+            factors |= dict.fromkeys(names, min(1.0, bound / norm))
         for name, own in chosen.items():
-            g = n * np.asarray(slopes[name])
+            g = n * factors[name] * np.asarray(slopes[name])
             states[name], q = own.step(states[name], g, t)
             w[name] = (1 - own.rate * own.decay) * w[name] - own.rate * q / (n if name == "W" else 1)
     return losses, w
