@@ -1,4 +1,4 @@
-"""Networks of finite width with entrywise optimizers, each by its own definition, in NumPy."""
+"""Networks of finite width with entrywise optimizers, each by its own definition, on dense arrays."""
 
 from __future__ import annotations
 
@@ -10,71 +10,71 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-State = tuple[np.ndarray, ...]
-Step = Callable[[State, np.ndarray, int], tuple[State, np.ndarray]]
+State = tuple[Any, ...]
+Step = Callable[[State, Any, Any], tuple[State, Any]]
 
 
 def adam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, root: bool = False) -> Step:
-    def step(state: State, g: np.ndarray, t: int) -> tuple[State, np.ndarray]:
+    def step(state: State, g: Any, t: Any) -> tuple[State, Any]:
         m, v = beta1 * state[0] + (1 - beta1) * g, beta2 * state[1] + (1 - beta2) * g * g
         hat, square = m / (1 - beta1 ** (t + 1)), v / (1 - beta2 ** (t + 1))
-        return (m, v), hat / (np.sqrt(square + eps**2) if root else np.sqrt(square) + eps)
+        return (m, v), hat / (jnp.sqrt(square + eps**2) if root else jnp.sqrt(square) + eps)
 
     return step
 
 
 def signsgd(momentum: float = 0.0, eps: float = 0.0) -> Step:
-    def step(state: State, g: np.ndarray, t: int) -> tuple[State, np.ndarray]:
+    def step(state: State, g: Any, t: Any) -> tuple[State, Any]:
         m = momentum * state[0] + (1 - momentum) * g
-        return (m, m), m / np.sqrt(m * m + eps**2) if eps else np.sign(m)
+        return (m, m), m / jnp.sqrt(m * m + eps**2) if eps else jnp.sign(m)
 
     return step
 
 
 def rmsprop(beta2: float = 0.99, eps: float = 1e-8, momentum: float = 0.0) -> Step:
-    def step(state: State, g: np.ndarray, t: int) -> tuple[State, np.ndarray]:
+    def step(state: State, g: Any, t: Any) -> tuple[State, Any]:
         v = beta2 * state[0] + (1 - beta2) * g * g
-        b = momentum * state[1] + g / (np.sqrt(v) + eps)
+        b = momentum * state[1] + g / (jnp.sqrt(v) + eps)
         return (v, b), b
 
     return step
 
 
 def adagrad(eps: float = 1e-10) -> Step:
-    def step(state: State, g: np.ndarray, t: int) -> tuple[State, np.ndarray]:
+    def step(state: State, g: Any, t: Any) -> tuple[State, Any]:
         v = state[0] + g * g
-        return (v, v), g / (np.sqrt(v) + eps)
+        return (v, v), g / (jnp.sqrt(v) + eps)
 
     return step
 
 
 def lion(beta1: float = 0.9, beta2: float = 0.99) -> Step:
-    def step(state: State, g: np.ndarray, t: int) -> tuple[State, np.ndarray]:
+    def step(state: State, g: Any, t: Any) -> tuple[State, Any]:
         m = beta2 * state[0] + (1 - beta2) * g
-        return (m, m), np.sign(beta1 * state[0] + (1 - beta1) * g)
+        return (m, m), jnp.sign(beta1 * state[0] + (1 - beta1) * g)
 
     return step
 
 
 def adamax(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Step:
-    def step(state: State, g: np.ndarray, t: int) -> tuple[State, np.ndarray]:
-        m, u = beta1 * state[0] + (1 - beta1) * g, np.maximum(beta2 * state[1], abs(g) + eps)
+    def step(state: State, g: Any, t: Any) -> tuple[State, Any]:
+        m, u = beta1 * state[0] + (1 - beta1) * g, jnp.maximum(beta2 * state[1], abs(g) + eps)
         return (m, u), m / (1 - beta1 ** (t + 1)) / u
 
     return step
 
 
 def nadam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Step:
-    def step(state: State, g: np.ndarray, t: int) -> tuple[State, np.ndarray]:
+    def step(state: State, g: Any, t: Any) -> tuple[State, Any]:
         m, v = beta1 * state[0] + (1 - beta1) * g, beta2 * state[1] + (1 - beta2) * g * g
         ahead = beta1 * m / (1 - beta1 ** (t + 2)) + (1 - beta1) * g / (1 - beta1 ** (t + 1))
-        return (m, v), ahead / (np.sqrt(v / (1 - beta2 ** (t + 1))) + eps)
+        return (m, v), ahead / (jnp.sqrt(v / (1 - beta2 ** (t + 1))) + eps)
 
     return step
 
 
 def sgd(momentum: float = 0.0) -> Step:
-    def step(state: State, g: np.ndarray, t: int) -> tuple[State, np.ndarray]:
+    def step(state: State, g: Any, t: Any) -> tuple[State, Any]:
         m = momentum * state[0] + g
         return (m, m), m
 
