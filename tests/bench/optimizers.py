@@ -165,8 +165,9 @@ def widths(names: Sequence[str]) -> None:
         z = (limit - wanted) / np.hypot(error, apart)
         print(
             f"{name:18s} max difference {np.abs(limit - wanted).max():.1e}, "
-            f"rms z {np.sqrt((z**2).mean()):.2f}, max z {np.abs(z).max():.2f}, standard error of the limit {error.max():.1e}, of widths "
-            f"{apart.max():.1e}, b/256 {np.abs(slope).max() / 256:.1e}",
+            f"rms z {np.sqrt((z**2).mean()):.2f}, max z {np.abs(z).max():.2f}, "
+            f"standard error of the limit {error.max():.1e}, of widths {apart.max():.1e}, "
+            f"b/256 {np.abs(slope).max() / 256:.1e}",
             flush=True,
         )
 
