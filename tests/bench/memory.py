@@ -166,10 +166,10 @@ CASES = [
         "run: digits, float32",
         lambda: of_run(shipped("experiments/digits.tp"), samples=8192, repeats=2, dtype="float32"),
     ),
-    Case("run: Adam, tables", lambda: of_run(tpc.parse(ADAM), samples=4096, repeats=2)),
+    Case("run: Adam, tables", lambda: of_run(tpc.parse(ADAM), samples=6144, repeats=2)),
     Case(
         "run: Adam, tables, float32",
-        lambda: of_run(tpc.parse(ADAM), samples=4096, repeats=2, dtype="float32"),
+        lambda: of_run(tpc.parse(ADAM), samples=6144, repeats=2, dtype="float32"),
     ),
     Case("run: dichotomy", lambda: of_run(shipped("experiments/dichotomy.tp"), samples=16384, repeats=2)),
     Case(
