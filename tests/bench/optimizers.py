@@ -214,7 +214,7 @@ def ensemble(error: float = 2e-3, steps: int = 20, batch: int = 4) -> None:
     data = problem(steps, batch)
     update, own = CASES["adam"]
     program = tpc.parse(TRAINING.format(update=update), dims={"T": steps, "B": batch})
-    fine = program.compile(samples=4096, repeats=16)(cut(data))["loss"]
+    fine = program.compile(samples=2048, repeats=16)(cut(data))["loss"]
     print(f"reference: standard error at most {np.max(np.asarray(fine.stderr)):.1e}", flush=True)
     found = {}
     for width, (count, together) in ENSEMBLES.items():
