@@ -41,6 +41,19 @@ train f for t < T:
 output loss
 output err[t] = sum(s < S: (f[t](xs[s]) - ys[s])^2)/S for t < T+1
 """
+ADAM = """width n
+dim T = 6, B = 8, d = 4
+input xi[T, B, d], y[T, B]
+weight U : n x d
+weight W : n x n
+weight V : 1 x n
+network f(x) = V @ tanh(W @ tanh(U @ x))
+train f for t < T:
+    batch (xi[t, i], y[t, i]) for i < B
+    loss mse
+    update adam(lr = 0.1)
+output loss
+"""
 LINEAR = (
     "width n\n"
     "dim T = 3\n"
@@ -174,6 +187,11 @@ CASES = [
     Case(
         "run: digits, float32",
         lambda: of_run(shipped("experiments/digits.tp"), samples=8192, repeats=2, dtype="float32"),
+    ),
+    Case("run: Adam, tables", lambda: of_run(tpc.parse(ADAM), samples=6144, repeats=2)),
+    Case(
+        "run: Adam, tables, float32",
+        lambda: of_run(tpc.parse(ADAM), samples=6144, repeats=2, dtype="float32"),
     ),
     Case("run: dichotomy", lambda: of_run(shipped("experiments/dichotomy.tp"), samples=16384, repeats=2)),
     Case(

@@ -10,6 +10,7 @@ import pytest
 import tpc
 from tests.tables import finite
 from tests.tables.finite import Chosen
+from tests.tables.in_numpy import Run
 from tpc.simulate.seeds import draws
 
 STEPS, BATCH, DIM = 4, 3, 2
@@ -88,13 +89,33 @@ def test_optimizers_at_finite_width(rules: dict[tuple[str, ...], tuple[str, Chos
     np.testing.assert_allclose(found["g"][0], finite.Net().outputs(after, inputs["xs"]), rtol=1e-9)
 
 
-def test_optimizers_of_optax() -> None:
-    """One step and ten of every optimizer that optax has."""
-    optax = pytest.importorskip("optax")
-    import jax
-    import jax.numpy as jnp
+LINES: dict[tuple[str, ...], tuple[str, Chosen]] = {
+    ("U",): ("sgd(lr = 0.3, momentum = 1/2)", Chosen(finite.sgd(0.5), 0.3)),
+    ("W", "b"): ("sgd(lr = 0.5, momentum = 0.9, clip = 1/3)", Chosen(finite.sgd(0.9), 0.5)),
+    ("v",): ("rmsprop(lr = 0.05, eps = 0.1, clip = 1/2)", Chosen(finite.rmsprop(eps=0.1), 0.05)),
+}
 
-    same = {
+
+def test_lines_of_sgd_and_bounds_of_lines() -> None:
+    """Each line has its own momentum, and bounds the norm of the gradients of its own weights."""
+    lines = [f"update {text} of {', '.join(w).replace('v', 'V')}" for w, (text, _) in LINES.items()]
+    program, inputs = tpc.parse(TEXT.format(steps=STEPS, updates="\n    ".join(lines))), data(STEPS)
+    run = Run(program, inputs, {"n": 8})
+    made = run.made
+    weights = {"W": made["W", ()], "v": made["V0", ()], "b": made["b0", ()]}
+    weights["U"] = np.stack([made["U0", (j,)] for j in range(DIM)], axis=1)
+    chosen = {name: own for names, (_, own) in LINES.items() for name in names}
+    clips = {("W", "b"): 1 / 3, ("v",): 1 / 2}
+    losses, after = finite.trained(weights, inputs["xi"], inputs["y"], chosen, clips)
+    unbounded, _ = finite.trained(weights, inputs["xi"], inputs["y"], chosen)
+    np.testing.assert_allclose(run.output("loss"), losses, rtol=1e-9)
+    np.testing.assert_allclose(run.output("g"), finite.Net().outputs(after, inputs["xs"]), rtol=1e-9)
+    assert abs(unbounded[-1] - losses[-1]) > 1e-3 * losses[-1]
+
+
+def of_optax(optax: Any) -> dict[str, Any]:
+    """Every optimizer that optax has, too, by its line here."""
+    return {
         "adam(lr = 0.1)": optax.adam(0.1),
         "adamw(lr = 0.1, decay = 0.3)": optax.adamw(0.1, weight_decay=0.3),
         "signsgd(lr = 0.05)": optax.sign_sgd(0.05),
@@ -102,24 +123,43 @@ def test_optimizers_of_optax() -> None:
             0.05, decay=0.9, momentum=0.5, eps_in_sqrt=False
         ),
         "lion(lr = 0.05, decay = 0.1)": optax.lion(0.05, weight_decay=0.1),
-        "adamax(lr = 0.1)": optax.adamax(0.1),
-        "nadam(lr = 0.1)": optax.nadam(0.1),
+        "adamax(lr = 0.1, decay = 0.1)": optax.adamaxw(0.1, weight_decay=0.1),
+        "nadam(lr = 0.1, decay = 0.1)": optax.nadamw(0.1, weight_decay=0.1),
         "adagrad(lr = 0.1, eps = 0)": optax.adagrad(0.1, initial_accumulator_value=0.0, eps=0.0),
     }
-    slopes_of = jax.jit(jax.value_and_grad(finite.Net().loss))
-    for text, optimizer in same.items():
-        program, inputs = tpc.parse(TEXT.format(steps=10, updates=f"update {text}")), data(10)
-        found = program.simulate(inputs, width=32, seeds=[1]).outputs["loss"][0]
-        w = {name: jnp.asarray(x) for name, x in start_of(program, inputs, 32, "float64").items()}
-        unit = {name: 1 / 32 if name == "W" else 1.0 for name in w}
-        state, losses = optimizer.init({name: x / unit[name] for name, x in w.items()}), []
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("width", [32, 64])
+def test_optimizers_of_optax(width: int, dtype: str) -> None:
+    """Losses before each of ten steps, and outputs after one step and after ten."""
+    optax = pytest.importorskip("optax")
+    import jax
+    import jax.numpy as jnp
+
+    net, inputs = finite.Net(), data(10)
+    slopes_of = jax.jit(jax.value_and_grad(net.loss))
+    xs = jnp.asarray(inputs["xs"], dtype)
+    for text, optimizer in of_optax(optax).items():
+        program = tpc.parse(
+            TEXT.format(steps=10, updates=f"update {text}") + "output g1[i] = f[1](xs[i]) for i < 2\n"
+        )
+        found = program.simulate(inputs, width=width, seeds=[1], dtype=dtype).outputs
+        w = {name: jnp.asarray(x, dtype) for name, x in start_of(program, inputs, width, dtype).items()}
+        unit = {name: 1 / width if name == "W" else 1.0 for name in w}
+        state, losses, outputs = optimizer.init({name: x / unit[name] for name, x in w.items()}), [], []
         for x, y in zip(inputs["xi"], inputs["y"], strict=True):
-            value, slopes = slopes_of(w, x, y)
+            value, slopes = slopes_of(w, jnp.asarray(x, dtype), jnp.asarray(y, dtype))
             given = {name: x / unit[name] for name, x in w.items()}
-            moves, state = optimizer.update({name: 32 * g for name, g in slopes.items()}, state, given)
+            moves, state = optimizer.update({name: width * g for name, g in slopes.items()}, state, given)
             w = {name: x + moves[name] * unit[name] for name, x in w.items()}
             losses.append(float(value))
-        np.testing.assert_allclose(found, losses, rtol=1e-10, err_msg=text)
+            outputs.append(net.outputs(w, xs))
+        wanted = {"loss": np.array(losses), "g1": outputs[0], "g": outputs[-1]}
+        bound = 1e-10 if dtype == "float64" else 1e-5
+        for name, values in wanted.items():
+            apart = np.max(np.abs(found[name][0] - np.asarray(values)))
+            assert apart <= bound * max(1.0, np.max(np.abs(values))), (text, name, apart)
 
 
 def losses_of(rule: str, head: str = "") -> np.ndarray:

@@ -65,16 +65,25 @@ class Descent:
     tables: dict[str, str] = field(default_factory=dict)
     rates: dict[str, str] = field(default_factory=dict)
     multipliers: dict[str, Tree] = field(default_factory=dict)
-    clipping: str = ""
+    # by weight: SGD with other options than `sgd`, and the family of what bounds the norm of its gradient
+    own_sgd: dict[str, Sgd] = field(default_factory=dict)
+    clipping: dict[str, str] = field(default_factory=dict)
     sorted_records: dict[str, ByMember[Record]] = field(default_factory=dict)
 
     def name_coefficients(self, histories: Sequence[Weight], names: Names) -> None:
         """Names what the coefficients of histories will be: forward passes need them before they are made."""
-        if self.sgd.clip is not None:
-            self.clipping = names.fresh("clip")
-        for weight in () if self.sgd.plain else histories:
-            self.shrinks[weight.name] = names.fresh(f"{weight.name}_kept")
-            self.rates[weight.name] = names.fresh(f"{weight.name}_rate")
+        for weight in histories:
+            if not self.sgd_of(weight).plain:
+                self.shrinks[weight.name] = names.fresh(f"{weight.name}_kept")
+                self.rates[weight.name] = names.fresh(f"{weight.name}_rate")
+
+    def sgd_of(self, weight: Weight) -> Sgd:
+        """SGD with the options that it has for a weight."""
+        return self.own_sgd.get(weight.name, self.sgd)
+
+    def clip_of(self, weight: Weight, index: Index, m: Maker) -> Tree:
+        """What bounds the norm of the gradient of a weight, and of others with it, in a round."""
+        return m.member(self.clipping[weight.name], index) if weight.name in self.clipping else m.number(1)
 
     @property
     def outer_variables(self) -> list[str]:
@@ -112,9 +121,9 @@ class Descent:
             return m.member(
                 self.rates[weight.name], (*upto.outer, upto.time, past, *self.own(weight, member))
             )
-        scheduled = substituted(self.sgd.rate, {**env, self.time.variable.name: past})
+        scheduled = substituted(self.sgd_of(weight).rate, {**env, self.time.variable.name: past})
         rate = m.mul(scheduled, weight.of(self.multipliers[weight.name], member))
-        return m.mul(rate, m.member(self.clipping, (*upto.outer, past))) if self.clipping else rate
+        return m.mul(rate, self.clip_of(weight, (*upto.outer, past), m))
 
     def update_of(self, weight: Weight, member: Index, m: Maker, transposed: bool = False) -> Tree:
         """The factor of a term of the weight's update, beside its rate.
@@ -125,12 +134,13 @@ class Descent:
         if self.sgd.by_hand:
             return update
         scale = weight.of(squared(weight.scale, m), member)
-        return m.mul(scale, weight.scaling.power(m, rated=self.sgd.plain), update)
+        return m.mul(scale, weight.scaling.power(m, rated=self.sgd_of(weight).plain), update)
 
     def rate_on(self, weight: Weight, member: Index, m: Maker) -> Tree:
         """The learning rate on the parametrized weight, without the power of n that `update_of` has."""
-        power = m.number(1) if self.sgd.plain else weight.scaling.rate(m)
-        return m.mul(self.sgd.rate, power, weight.of(self.multipliers[weight.name], member))
+        sgd = self.sgd_of(weight)
+        power = m.number(1) if sgd.plain else weight.scaling.rate(m)
+        return m.mul(sgd.rate, power, weight.of(self.multipliers[weight.name], member))
 
     def shrink_of(self, weight: Weight, member: Index, upto: Upto, m: Maker) -> Tree:
         """The coefficient, in the weight at `upto.time`, of what it was when the descent began."""
@@ -205,11 +215,9 @@ class Updates:
     def then(self) -> Tree:
         return self.m.add(self.now, self.m.number(1))
 
-    def clip(self, weights: Sequence[tuple[Weight, list[Record]]]) -> None:
-        """The factor that bounds the global norm of the gradients: `min(1, clip/‖g‖)`."""
-        m, clip = self.m, self.descent.sgd.clip
-        assert clip is not None
-        name = self.scene.names.fresh("norm")
+    def clip(self, clip: Tree, weights: Sequence[tuple[Weight, list[Record]]]) -> None:
+        """The factor that bounds the norm of the gradients of weights together: `min(1, clip/‖g‖)`."""
+        m, name = self.m, self.scene.names.fresh("norm")
         squares = m.add(*(self.norm(weight, records) for weight, records in weights))
         index = self.index(self.now)
         self.lines.append(
@@ -220,7 +228,12 @@ class Updates:
         norm = m.member(name, index)
         factor = m.call("where", tree.Comparison(m.span, ">", norm, clip), m.div(clip, norm), m.number(1))
         self.lines.append(
-            m.define(m.member(self.descent.clipping, index), factor, self.descent.tasks, "clipping")
+            m.define(
+                m.member(self.descent.clipping[weights[0][0].name], index),
+                factor,
+                self.descent.tasks,
+                "clipping",
+            )
         )
 
     def norm(self, weight: Weight, records: Sequence[Record]) -> Tree:
@@ -287,7 +300,7 @@ class Updates:
 
     def carry(self, weight: Weight, records: Sequence[Record], start: Tree, variables: Sequence[str]) -> None:
         """A weight kept as vectors: what it starts as in this descent, and its update."""
-        m, sgd, name = self.m, self.descent.sgd, self.descent.carried[weight.name]
+        m, sgd, name = self.m, self.descent.sgd_of(weight), self.descent.carried[weight.name]
         index = tuple(map(m.name, variables))
         clauses = [
             *self.descent.tasks,
@@ -303,8 +316,7 @@ class Updates:
             )
         )
         step = m.mul(self.descent.update_of(weight, index, m), self.gradient(weight, records, index))
-        if self.descent.clipping:
-            step = m.mul(m.member(self.descent.clipping, self.index(self.now)), step)
+        step = m.mul(self.descent.clip_of(weight, self.index(self.now), m), step)
         step = m.add(step, m.mul(sgd.decay, member))
         if not is_number(sgd.momentum, 0):
             buffer = self.scene.names.fresh(f"{weight.name}_buf")
@@ -344,7 +356,7 @@ class Updates:
 
         `w_t = α_t w_0 − Σ_{s<t} κ_{t,s} g_s`, and of the buffer `β_t w_0 + Σ_s B_{t,s} g_s`.
         """
-        m, sgd, d, names = self.m, self.descent.sgd, self.descent, self.scene.names
+        m, sgd, d, names = self.m, self.descent.sgd_of(weight), self.descent, self.scene.names
         if sgd.plain:
             return
         alpha, kappa, name = d.shrinks[weight.name], d.rates[weight.name], f"{weight.name}_buf"
@@ -359,7 +371,7 @@ class Updates:
             return m.member(name, (*o, *times, *own))
 
         s, rate = m.name(past), d.rate_on(weight, own, m)
-        clip = m.member(d.clipping, (*o, now)) if d.clipping else m.number(1)
+        clip = d.clip_of(weight, (*o, now), m)
         earlier = [m.range(past, now), *each]
         self.before += [
             m.define(of(alpha, m.number(0)), m.number(1), each, f"of {weight.name} before training"),

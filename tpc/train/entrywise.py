@@ -150,7 +150,7 @@ class EntrywiseUpdates:
             weight.scaling.gradient_power(m, self.readout),
             weight.scaling.of_rows(m),
         )
-        clip = m.member(d.clipping, self.updates.index(self.updates.now)) if d.clipping else m.number(1)
+        clip = d.clip_of(weight, self.updates.index(self.updates.now), m)
         return m.mul(front, clip, own(weight, records, index))
 
     def step(self, lines: Lines, optimizer: Entrywise, gradient: Tree) -> Tree:

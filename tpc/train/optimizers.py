@@ -9,6 +9,7 @@ from fractions import Fraction
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
+from tpc.syntax.tree import Tree
 from tpc.train.build import Maker
 from tpc.train.descent import SGD_OPTIONS, Descent, Sgd, sgd_of
 from tpc.train.entrywise import Entrywise, entrywise_of
@@ -31,12 +32,20 @@ def options_of_known() -> Mapping[str, tuple[str, ...]]:
 class Optimizers:
     """The optimizers of a training."""
 
-    # of the weights that no entrywise one updates
+    # of the weights that no entrywise one updates, those in `own_sgd` apart
     sgd: Sgd
     # by weight
     entrywise: Mapping[str, Entrywise] = field(default_factory=dict)
     # A of the output weights, None if there are none
     readout: Fraction | None = None
+    own_sgd: Mapping[str, Sgd] = field(default_factory=dict)
+    # bounds of norms, each with the weights whose gradients it is of together
+    clips: Sequence[tuple[Tree, tuple[str, ...]]] = ()
+
+    def name_bounds(self, descent: Descent, names: Names) -> None:
+        """Names the factors that bound norms: histories need them before they are made."""
+        for _, weights in self.clips:
+            descent.clipping |= dict.fromkeys(weights, names.fresh("clip"))
 
     def name_tables(self, descent: Descent, weights: Sequence[Weight], names: Names) -> None:
         """Names the tables of weights between two widths: forward passes need them before they are made."""
@@ -53,31 +62,28 @@ class Optimizers:
 def optimizers_of(scene: Scene, node: tree.Train, trainable: Sequence[Weight]) -> Optimizers:
     """The optimizers of the `update` lines. Raises RefusedError."""
     updates, lines = [i for i in node.items if isinstance(i, tree.Update)], lines_of(node, trainable)
-    by_sgd = [line for line in updates if line.name.name == "sgd"]
-    if len(by_sgd) > 1:
-        raise RefusedError(catalogue.optimizers.sgd_of_two_lines(by_sgd[1].name.span, by_sgd[0].name.span))
-    known = {
-        place: entrywise_of(scene, line, node.range)
-        for place, line in enumerate(updates)
-        if line not in by_sgd
-    }
-    m, sgd = Maker(node.span), sgd_of(scene, by_sgd[0], node.range) if by_sgd else None
+    m, none = Maker(node.span), Maker(node.span).number(0)
+    sgds = {k: sgd_of(scene, line, node.range) for k, line in enumerate(updates) if line.name.name == "sgd"}
+    known = {k: entrywise_of(scene, line, node.range) for k, line in enumerate(updates) if k not in sgds}
     if known and any(w.matrix for w in trainable) and "outer" in (*scene.functions, *scene.outer):
         raise RefusedError(catalogue.optimizers.outer_taken(node.network.span))
     scene.entrywise |= {name for name, place in lines.items() if place in known}
     if scene.open and known:  # an update has the size of one by SGD, so that this is what is analysed
         rate = next(iter(known.values())).rate
-        return Optimizers(Sgd(scene.learned(rate, m), m.number(0), m.number(0), None))
-    clips = [own.clip for own in known.values() if own.clip is not None]
-    clips += [] if sgd is None or sgd.clip is None else [sgd.clip]
-    if clips and len(updates) > 1:
-        raise RefusedError(catalogue.optimizers.clip_of_one_line(node.span))
+        return Optimizers(Sgd(scene.learned(rate, m), none, none, None))
     entrywise = {name: known[place] for name, place in lines.items() if place in known}
     for weight in trainable:
         if weight.name in entrywise and entrywise[weight.name].spectral is not None:
             check_matrix(weight, updates[lines[weight.name]])
-    sgd = sgd or Sgd(m.number(0), m.number(0), m.number(0), clips[0] if clips else None)
-    return Optimizers(sgd, entrywise, readout_of(node, trainable) if entrywise else None)
+    by_place = {place: [name for name, own in lines.items() if own == place] for place in range(len(updates))}
+    bounds = {place: own.clip for place, own in known.items()} | {k: own.clip for k, own in sgds.items()}
+    return Optimizers(
+        next(iter(sgds.values()), Sgd(none, none, none, None)),
+        entrywise,
+        readout_of(node, trainable) if entrywise else None,
+        {name: sgds[place] for name, place in lines.items() if place in sgds},
+        [(clip, tuple(by_place[k])) for k, clip in bounds.items() if clip is not None and by_place[k]],
+    )
 
 
 def readout_of(node: tree.Train, trainable: Sequence[Weight]) -> Fraction | None:

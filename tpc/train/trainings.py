@@ -131,9 +131,10 @@ class Trainings:
         self.check(node)
         trainable = self.trainable(network, node.network)
         chosen = optimizers_of(scene, node, trainable)
-        descent = Descent(node.range, (), (), chosen.sgd)
+        descent = Descent(node.range, (), (), chosen.sgd, own_sgd=dict(chosen.own_sgd))
         self.prepare(descent, trainable, carried=[w for w in trainable if not w.matrix])
         chosen.name_tables(descent, trainable, scene.names)
+        chosen.name_bounds(descent, scene.names)
         descent.name_coefficients(
             [w for w in trainable if w.matrix and w.name not in descent.tables], scene.names
         )
@@ -185,9 +186,10 @@ class Trainings:
     ) -> Updates:
         """The updates at the end of a round. start: the weights before the training."""
         names, m, updates = self.scene.names, start.m, entrywise.updates
-        descent = updates.descent
-        if descent.sgd.clip is not None:
-            updates.clip([(w, gradient.records.get(w.name, [])) for w in trainable])
+        for clip, bounded in chosen.clips:
+            updates.clip(
+                clip, [(w, gradient.records.get(w.name, [])) for w in trainable if w.name in bounded]
+            )
         for weight in trainable:
             records = gradient.records.get(weight.name, [])
             if weight.name in chosen.entrywise:

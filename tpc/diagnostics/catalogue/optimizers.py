@@ -78,25 +78,6 @@ def otherwise_idle(at: Span) -> Diagnostic:
     )
 
 
-def clip_of_one_line(at: Span) -> Diagnostic:
-    return Diagnostic(
-        "TP744",
-        "`clip` bounds the norm of all gradients together, and here several lines update the weights",
-        Label(at),
-        help="`limit` bounds the updates of each weight by itself",
-    )
-
-
-def sgd_of_two_lines(at: Span, first: Span) -> Diagnostic:
-    return Diagnostic(
-        "TP744",
-        "a training has one line of `sgd`",
-        Label(at),
-        _the_first(first),
-        "give weights rates of their own by their attribute, `weight W : n x n, lr = 2`",
-    )
-
-
 def rule_part(at: Span, what: str) -> Diagnostic:
     return Diagnostic(
         "TP745",
