@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine, Ranges
-from tpc.core.expr import Expr, Mul, OuterProduct, Ref, Value, is_vector
+from tpc.core.expr import Expr, Mul, OuterProduct, Ref, Value, is_vector, number
 from tpc.core.factored import Slots
 from tpc.core.program import OuterMul
 from tpc.core.spectral import SpectralMap
@@ -61,7 +61,8 @@ def sum_of_cells(sums: Sums, loops: Loops, body: Expr, frame: Frame, ranges: Ran
 
 def product(emit: Expressions, op: OuterMul, frame: Frame) -> Py:
     """`Σ_ij C_ij x_i ⟨y_j, z⟩`, or transposed."""
-    assert isinstance(op.vectors, OuterProduct)
+    if not isinstance(op.vectors, OuterProduct):  # none has been made yet
+        return emit.vector(number(0), frame, (), emit.space.sectors.suffix([op.out.name]))
     slots = emit.factored[op.table.name]
     near, far = (0, 1) if op.transposed else (1, 0)
     coefficients = emit.member(op.table, frame)
