@@ -1,4 +1,4 @@
-"""Muon: exact values, finite width by its own definition on matrices, and representations beside each other."""
+"""Muon: exact values, and finite width by its own definition on matrices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.tables import finite
 from tests.tables.finite import Chosen, Step
 from tests.tables.test_optimizers import TEXT
 from tests.values import values_only
-from tpc.emit.helpers import spectral
+from tpc.emit.helpers import singular_values
 from tpc.simulate.seeds import draws
 
 PROGRAMS = Path(__file__).parents[2] / "programs" / "optimisers"
@@ -108,7 +108,10 @@ CASES: list[dict[str, tuple[str, Chosen]]] = [
         ),
     },
     {
-        "W": ("muon(lr = 0.1, momentum = 0.5, nesterov = 0, steps = exact)", Chosen(muon(0.5, False, None), 0.1)),
+        "W": (
+            "muon(lr = 0.1, momentum = 0.5, nesterov = 0, steps = exact)",
+            Chosen(muon(0.5, False, None), 0.1),
+        ),
         "U": ("muon(lr = 0.1, momentum = 1/2, steps = 2)", Chosen(muon(0.5, True, 2), 0.1)),
         "v": ("muon(lr = 0.1, steps = exact)", Chosen(muon(0.95, True, None), 0.1)),
     },
@@ -142,8 +145,8 @@ def test_functions_in_factors_are_those_of_the_matrix(degenerate: bool) -> None:
     with jax.enable_x64(True):
         grams = rows @ rows.T / 30, columns @ columns.T / 40
         matrix = rows.T @ own @ columns / np.sqrt(30 * 40)
-        found = spectral.newton_schulz_in_factors(own, *grams, 5, *QUINTIC)
-        exact = spectral.polar_in_factors(own, *grams)
+        found = singular_values.newton_schulz_in_factors(own, *grams, 5, *QUINTIC)
+        exact = singular_values.polar_in_factors(own, *grams)
         for factors, wanted in ((found, iterated(matrix, 5, QUINTIC)), (exact, iterated(matrix, None, ()))):
             product = rows.T @ factors @ columns / np.sqrt(30 * 40)
             np.testing.assert_allclose(product, wanted, atol=1e-10)

@@ -47,7 +47,9 @@ class Body:
         # families that inputs and Gaussians are, whose arrays are never written to
         self.given = {item.name for item in program.inputs} | {n for g in program.gaussians for n in g.names}
         self.scales: dict[str, Scale] = {}  # of matrices
-        self.expressions = Expressions(space, names, program.inputs, program.tables, slots_of(program, program.factored))
+        self.expressions = Expressions(
+            space, names, program.inputs, program.tables, slots_of(program, program.factored)
+        )
         self.comments = Comments(program)
         self.top = Frame()
         self.parallel, self.blocks = Parallel(self), Blocks(self)

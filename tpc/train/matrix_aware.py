@@ -196,9 +196,7 @@ class _Iteration:
         lines.updates.lines.append(self.line(self.pair("gram", i, j), gram, clauses))
         lines.updates.lines.append(self.line(self.pair("root", m.number(0), i, j), first, clauses))
         block = [self.line(self.pair(name, at, i, j), value, clauses) for name, at, value in inside]
-        lines.updates.lines.append(
-            tree.ForBlock(m.span, m.range(q.name, self.steps), tuple(block))
-        )
+        lines.updates.lines.append(tree.ForBlock(m.span, m.range(q.name, self.steps), tuple(block)))
         return total(m.mul(self.column(k), self.pair("root", self.steps, k, own.variable)))
 
     def line(self, target: Tree, value: Tree, clauses: Sequence[tree.Range]) -> tree.Define:

@@ -161,7 +161,7 @@ def steps_of_muon(at: Span, most: int) -> Diagnostic:
         "TP749",
         f"`steps` is a whole number from 1 to {most}, or `exact`",
         Label(at),
-        help="`steps = exact` takes the polar factor, which many steps of `coefficients = [1.5, -0.5, 0]` tend to",
+        help="`steps = exact` takes the polar factor",
     )
 
 

@@ -60,7 +60,7 @@ def polar_in_factors(table, rows, columns):
 
 
 def squared_values(table, rows, columns):
-    """The squared singular values λ of Σ C_ij x_i yᵀ_j, and arrays F, G: (M Mᵀ) h(M Mᵀ) M has F h(λ) G for C."""
+    """The squared singular values λ of M = Σ C_ij x_i yᵀ_j, and F, G: F h(λ) G is the C of M Mᵀ h(M Mᵀ) M."""
     values, vectors = jnp.linalg.eigh(table @ columns @ table.T)
     root = (vectors * jnp.sqrt(jnp.maximum(values, 0))) @ vectors.T
     values, vectors = jnp.linalg.eigh(root @ rows @ root)
