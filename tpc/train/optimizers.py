@@ -9,6 +9,7 @@ from fractions import Fraction
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
+from tpc.syntax.table_kinds import SPECTRAL
 from tpc.train.build import Maker
 from tpc.train.descent import SGD_OPTIONS, Descent, Sgd, sgd_of
 from tpc.train.entrywise import Entrywise, entrywise_of
@@ -62,8 +63,10 @@ def optimizers_of(scene: Scene, node: tree.Train, trainable: Sequence[Weight]) -
         if line not in by_sgd
     }
     m, sgd = Maker(node.span), sgd_of(scene, by_sgd[0], node.range) if by_sgd else None
-    if known and any(w.matrix for w in trainable) and "outer" in (*scene.functions, *scene.outer):
-        raise RefusedError(catalogue.optimizers.outer_taken(node.network.span))
+    if known and any(w.matrix for w in trainable):
+        for name in ("outer", *SPECTRAL):
+            if name in (*scene.functions, *scene.outer):
+                raise RefusedError(catalogue.optimizers.name_taken_by_tables(node.network.span, name))
     scene.entrywise |= {name for name, place in lines.items() if place in known}
     if scene.open and known:  # an update has the size of one by SGD, so that this is what is analysed
         rate = next(iter(known.values())).rate

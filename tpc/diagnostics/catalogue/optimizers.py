@@ -138,12 +138,12 @@ def vanishing(weight: str, step: int) -> Diagnostic:
     )
 
 
-def outer_taken(at: Span) -> Diagnostic:
+def name_taken_by_tables(at: Span, name: str) -> Diagnostic:
     return Diagnostic(
         "TP746",
-        "`outer` has a meaning of its own where an optimizer's steps are tables",
+        f"`{name}` has a meaning of its own where an optimizer's steps are tables",
         Label(at),
-        help="give what the file calls `outer` another name",
+        help=f"give what the file calls `{name}` another name",
     )
 
 
