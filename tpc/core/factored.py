@@ -145,7 +145,10 @@ def _linear(x: Expr) -> bool:
         case Value():
             return x.vector
         case OuterProduct(rows, columns):
-            return all(isinstance(part, Value) and part.vector for part in (rows, columns))
+            return all(
+                isinstance(part, Value) and part.vector and all(isinstance(i, Affine) for i in part.ref.index)
+                for part in (rows, columns)
+            )
         case SpectralMap():
             return isinstance(x.table, Value)
         case Add(terms):

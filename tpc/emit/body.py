@@ -18,6 +18,7 @@ from tpc.emit.comments import Comments
 from tpc.emit.excluded import doubtful_families, finite_branches
 from tpc.emit.formulas import Expressions
 from tpc.emit.identifiers import Identifiers, local_name
+from tpc.emit.in_factors import grow, kept_grams
 from tpc.emit.parallel import Parallel
 from tpc.emit.python import Assign, Def, Py, Return
 from tpc.emit.scopes import BasisChain, Frame, Held
@@ -63,6 +64,10 @@ class Body:
 
     def run(self) -> None:
         """Emits everything into `top`, which already holds inputs, initial vectors and chains."""
+        for key, slots in kept_grams(self.program, self.parts).items():
+            name, k = self.names.fresh("gram"), slots.count
+            self.top.statements.append(Assign((name,), Py(f"jnp.zeros(({k}, {k}), dtype)")))
+            self.top.chains[key] = BasisChain(name, self.top)
         self.allocate(None, self.top)
         self.nodes(self.parts.nodes, self.top)
 
@@ -187,6 +192,8 @@ class Body:
         if isinstance(op, Nonlin):
             value = self.expressions.vector(phi, frame, around, self.suffix(op.out.name))
         elif isinstance(op, OuterNonlin):
+            if op.out.name in self.expressions.factored:
+                grow(self.expressions, op, frame)
             value = self.expressions.table(op.out.name, phi, frame, around)
         elif isinstance(op, Moment):
             value = self.expressions.moment(phi, frame, around)

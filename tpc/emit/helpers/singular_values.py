@@ -36,33 +36,40 @@ def cells(shape, rows, columns, coefficients):
     return jnp.zeros(shape, coefficients.dtype).at[rows, columns].add(coefficients)
 
 
-def newton_schulz_in_factors(table, rows, columns, steps, a, b, c):
-    """`newton_schulz` of Σ C_ij x_i yᵀ_j by the inner products of the x and of the y: also an array C.
+def grown(gram, vectors, weights, places):
+    """The array E x_i x_j with rows and columns for the vectors at some places."""
+    found = (vectors[places] * weights) @ vectors.T
+    return gram.at[places].set(found).at[:, places].set(found.T)
 
-    At a squared singular value s it is p(s/ν²)/ν times C, ν the norm. q is (p(s) − p(0))/s, without the
-    cancellation.
+
+def flat(array):
+    """An array [..., M] as rows [K, M]."""
+    return array.reshape(-1, array.shape[-1])
+
+
+def newton_schulz_in_factors(table, rows, columns, steps, a, b, c):
+    """`newton_schulz` of M = Σ C_ij x_i yᵀ_j by the inner products of the x and of the y: also an array C.
+
+    The iteration is that of M, so that rounding does not grow: Y Yᵀ Y has L C, L = C ⟨y, y⟩ Cᵀ ⟨x, x⟩.
     """
-    values, near, far = squared_values(table, rows, columns)
-    norm = jnp.sqrt(jnp.sum(values)) + 1e-7
-    s = values / norm**2
-    p, q = jnp.ones_like(s), jnp.zeros_like(s)
+    square = jnp.sum((rows @ table @ columns) * table)
+    table = table / (jnp.sqrt(jnp.maximum(square, 0)) + 1e-7)
     for _ in range(steps):
-        inner = s * p**2
-        p, q = p * (a + b * inner + c * inner**2), a * q + p**3 * (b + c * inner)
-    return a**steps / norm * table + (near * (q / norm**3)) @ far
+        inner = table @ columns @ table.T @ rows
+        once = inner @ table
+        table = a * table + b * once + c * inner @ once
+    return table
 
 
 def polar_in_factors(table, rows, columns):
-    """`polar` of Σ C_ij x_i yᵀ_j by the inner products of the x and of the y: also an array C."""
-    values, near, far = squared_values(table, rows, columns)
-    kept = values > (1e-6 if values.dtype == jnp.float64 else 1e-3) ** 2 * values[-1]
-    return (near * jnp.where(kept, jnp.where(kept, values, 1) ** -1.5, 0)) @ far
+    """`polar` of M = Σ C_ij x_i yᵀ_j by the inner products of the x and of the y: also an array C.
 
-
-def squared_values(table, rows, columns):
-    """The squared singular values λ of M = Σ C_ij x_i yᵀ_j, and F, G: F h(λ) G is the C of M Mᵀ h(M Mᵀ) M."""
+    It is (M Mᵀ)^(−3/2) M Mᵀ M. With C ⟨y, y⟩ Cᵀ = F Fᵀ, M Mᵀ has the eigenvalues of Fᵀ ⟨x, x⟩ F.
+    """
     values, vectors = jnp.linalg.eigh(table @ columns @ table.T)
-    root = (vectors * jnp.sqrt(jnp.maximum(values, 0))) @ vectors.T
-    values, vectors = jnp.linalg.eigh(root @ rows @ root)
+    root = vectors * jnp.sqrt(jnp.maximum(values, 0))
+    values, vectors = jnp.linalg.eigh(root.T @ rows @ root)
     near = root @ vectors
-    return jnp.maximum(values, 0), near, near.T @ rows @ table
+    kept = values > (1e-6 if values.dtype == jnp.float64 else 1e-3) ** 2 * values[-1]
+    powers = jnp.where(kept, jnp.where(kept, values, 1) ** -1.5, 0)
+    return (near * powers) @ near.T @ rows @ table
