@@ -65,7 +65,7 @@ class Body:
     def run(self) -> None:
         """Emits everything into `top`, which already holds inputs, initial vectors and chains."""
         for key, slots in kept_grams(self.program, self.parts).items():
-            name, k = self.names.fresh("gram"), slots.count
+            name, k = self.names.fresh(f"gram_{slots.families[0].name}"), slots.count
             self.top.statements.append(Assign((name,), Py(f"jnp.zeros(({k}, {k}), dtype)")))
             self.top.chains[key] = BasisChain(name, self.top)
         self.allocate(None, self.top)

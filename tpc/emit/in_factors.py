@@ -118,9 +118,23 @@ def grow(emit: Expressions, op: OuterNonlin, frame: Frame) -> None:
             else:
                 places = py.call("jnp.asarray", Py(f"[{places.text}]"))
             stack = Stack(emit, slots, None, frame)
-            value = py.call("grown", py.name(chain.name), stack.whole, stack.weights, places)
+            history, first = stack.held[0], part.ref.index[0] if part.ref.index else None
+            if len(stack.held) == 1 and history.blocks and isinstance(first, Affine):
+                new = _members(emit, part.ref, own, frame)
+                arguments = [py.name(history.name), new, stack.weights, places, emit.affine(first + 1, frame)]
+                value = py.call("grown_in_blocks", py.name(chain.name), *arguments)
+            else:
+                value = py.call("grown", py.name(chain.name), stack.whole, stack.weights, places)
             frame.statements.append(Assign((chain.name,), value))
             frame.changes(chain)
+
+
+def _members(emit: Expressions, ref: Ref, loops: Loops, frame: Frame) -> Py:
+    """The vectors that a reference runs over, [K, M]."""
+    if not loops:
+        return Py(f"{emit.member(ref, frame).at(py.ATOM)}[None]")
+    array, _ = Sums(emit).slice(frame.find(ref), ref, loops, frame, ())
+    return array if len(loops) == 1 else py.call("flat", array)
 
 
 def _products(x: Expr, loops: Loops) -> Iterator[tuple[OuterProduct, Loops]]:

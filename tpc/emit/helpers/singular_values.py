@@ -1,6 +1,9 @@
 """Functions of the singular values of tables whose entries lie over weighted points. Tested as code."""
 
+import jax
 import jax.numpy as jnp
+
+from tpc.emit.helpers.histories import products
 
 
 # ---- copied
@@ -39,6 +42,12 @@ def cells(shape, rows, columns, coefficients):
 def grown(gram, vectors, weights, places):
     """The array E x_i x_j with rows and columns for the vectors at some places."""
     found = (vectors[places] * weights) @ vectors.T
+    return gram.at[places].set(found).at[:, places].set(found.T)
+
+
+def grown_in_blocks(gram, history, new, weights, places, count):
+    """The same by a history of vectors, those at the places being `new` [K, M], among the first `count` steps."""
+    found = jax.vmap(lambda x: products(history, weights * x, count).reshape(-1))(new)
     return gram.at[places].set(found).at[:, places].set(found.T)
 
 
