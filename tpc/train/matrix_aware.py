@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tpc.train.entrywise import Lines
 
 MATRIX_AWARE = ("muon",)
+# of options that are not told, as they would be written
+UNTOLD = {"momentum": "0.95", "nesterov": "1", "steps": "5", "coefficients": "[3.4445, -4.775, 2.0315]"}
 OPTIONS = ("lr", "momentum", "nesterov", "steps", "coefficients", DECOUPLED, "clip")
 QUINTIC = (Fraction(34445, 10_000), Fraction(-4775, 1000), Fraction(20315, 10_000))
 # an iteration whose limit is the polar factor, and after how many steps that is so to rounding
