@@ -12,6 +12,7 @@ from tpc.editors.names_of_file import NamesOfFile
 from tpc.editors.open_text import OpenText, RenameError
 from tpc.syntax.highlight import WORDS_OF_FUNCTIONS, TextKind, pieces
 from tpc.syntax.parse import parse_file
+from tpc.train.matrix_aware import MATRIX_AWARE
 from tpc.train.optimizer_rules import KNOWN as OPTIMIZERS
 from tpc.train.optimizers import options_of_known
 
@@ -32,7 +33,20 @@ BUILT_IN = {
     "as",
     "r",
 }
-BUILT_IN |= {"of", "otherwise", "limit", "eps", "beta1", "beta2", "decay", "g", "t", *OPTIMIZERS}
+BUILT_IN |= {
+    "of",
+    "otherwise",
+    "limit",
+    "eps",
+    "beta1",
+    "beta2",
+    "decay",
+    "g",
+    "t",
+    *OPTIMIZERS,
+    *MATRIX_AWARE,
+    "momentum",
+}
 BUILT_IN |= {"sgd", "mse", "xent", "mup", "ntp", "uniform", "tanh", "relu", "erf", "sigmoid", "square"}
 
 

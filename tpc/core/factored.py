@@ -30,7 +30,17 @@ from tpc.core.expr import (
 )
 from tpc.core.expr import replace as rebuilt
 from tpc.core.names import numbered
-from tpc.core.program import Family, For, Instruction, Op, OuterMul, OuterNonlin, Program, all_families, instructions
+from tpc.core.program import (
+    Family,
+    For,
+    Instruction,
+    Op,
+    OuterMul,
+    OuterNonlin,
+    Program,
+    all_families,
+    instructions,
+)
 from tpc.core.spectral import SpectralMap
 from tpc.core.traverse import substitute, used_refs
 
@@ -73,7 +83,9 @@ class Slots:
 
 def slots_of(program: Program, tables: frozenset[str]) -> Mapping[str, tuple[Slots, Slots]]:
     """What the rows and the columns of tables are made of, by family."""
-    sides: dict[tuple[str, int], tuple[str, int]] = {(name, side): (name, side) for name in tables for side in (0, 1)}
+    sides: dict[tuple[str, int], tuple[str, int]] = {
+        (name, side): (name, side) for name in tables for side in (0, 1)
+    }
 
     def root(key: tuple[str, int]) -> tuple[str, int]:
         while sides[key] != key:
@@ -90,7 +102,9 @@ def slots_of(program: Program, tables: frozenset[str]) -> Mapping[str, tuple[Slo
                     sides[root((node.ref.name, side))] = root((op.out.name, side))
             if isinstance(node, OuterProduct):
                 for side, part in enumerate(node.parts):
-                    vectors[op.out.name, side] |= dict.fromkeys(v.ref.name for v in walk(part) if isinstance(v, Value))
+                    vectors[op.out.name, side] |= dict.fromkeys(
+                        v.ref.name for v in walk(part) if isinstance(v, Value)
+                    )
     families = all_families(program)
     joined: dict[tuple[str, int], dict[str, None]] = {}
     for key, names in vectors.items():
@@ -131,7 +145,10 @@ def _linear(x: Expr) -> bool:
         case Value():
             return x.vector
         case OuterProduct(rows, columns):
-            return all(isinstance(part, Value) and part.vector for part in (rows, columns))
+            return all(
+                isinstance(part, Value) and part.vector and all(isinstance(i, Affine) for i in part.ref.index)
+                for part in (rows, columns)
+            )
         case SpectralMap():
             return isinstance(x.table, Value)
         case Add(terms):
@@ -170,7 +187,9 @@ class _Reads:
 
     def op(self, op: Op, place: Place) -> Op:
         if isinstance(op, For):
-            return replace(op, body=tuple(self.op(inner, (*place, (op, k))) for k, inner in enumerate(op.body)))
+            return replace(
+                op, body=tuple(self.op(inner, (*place, (op, k))) for k, inner in enumerate(op.body))
+            )
         if isinstance(op, OuterMul):
             return replace(op, vectors=self.vectors(op.table.name, place))
         if isinstance(op, OuterNonlin):
@@ -197,13 +216,12 @@ class _Reads:
         return self.made.get(family.name) or [(None, ())]
 
     def so_far(self, family: Family, op: Instruction | None, own: Place, here: Place) -> Expr:
-        """The sum of all members that an instruction has made where another one stands. Raises NotFactoredError."""
+        """The sum of all members that an instruction has made where another one stands.
+
+        Raises NotFactoredError.
+        """
         if op is None:
-            axes = tuple(self.fresh("i") for _ in family.shape)
-            body: Expr = Value(Ref(family.name, tuple(map(Affine.var, axes))), True)
-            for variable, count in reversed(list(zip(axes, family.shape, strict=True))):
-                body = summed(variable, Affine(count), body)
-            return body
+            return self.all_of(family)
         common = 1
         while common < min(len(own), len(here)) and own[common][0] is here[common][0]:
             common += 1
@@ -226,6 +244,14 @@ class _Reads:
         body = substitute(Value(op.out, True), env)
         for variable, count in reversed(ranges):
             body = summed(variable, count, body)
+        return body
+
+    def all_of(self, family: Family) -> Expr:
+        """The sum of all initial vectors of a family."""
+        axes = [self.fresh("i") for _ in family.shape]
+        body: Expr = Value(Ref(family.name, tuple(map(Affine.var, axes))), True)
+        for variable, count in reversed(list(zip(axes, family.shape, strict=True))):
+            body = summed(variable, Affine(count), body)
         return body
 
     def fresh(self, variable: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tpc.core.expr import ZERO, Expr, walk
 
+SPECTRAL = {"newton_schulz": 5, "polar": 1}  # how many arguments they have as written
 TINY = 1e-7  # added to the norm that an iteration divides by
 # singular values below so much of the largest one count as 0, in float64 and in less precise numbers
 LEAST, LEAST_SINGLE = 1e-6, 1e-3

@@ -200,9 +200,10 @@ class Notation(ABC):
                 return self.kernel(self.member(ref.name, self.indices(ref)), flipped), ATOM
             case Copied(body):
                 return self.copied(self.written(body))
-            case SpectralMap(function, steps, table, coefficients):
-                shown = [table, *([number(steps)] if coefficients else []), *coefficients]
-                return self.function(function, [self.expr(a) for a in shown]), ATOM
+            case SpectralMap(function, steps, TableKernel(ref), coefficients):
+                more = [*([number(steps)] if coefficients else []), *coefficients]
+                table = self.member(ref.name, self.indices(ref))
+                return self.kernel(self.function(function, [table, *map(self.expr, more)]), False), ATOM
         raise TypeError(f"no notation for {type(x).__name__}")
 
     def number(self, value: Fraction) -> Written:

@@ -13,6 +13,7 @@ from tpc.syntax.highlight import CONSTANTS, WORDS_OF_FUNCTIONS
 from tpc.syntax.layout import IN_TRAINING, RESERVED, STARTING
 from tpc.train.attributes import ATTRIBUTES
 from tpc.train.losses import NAMES as LOSSES
+from tpc.train.matrix_aware import MATRIX_AWARE
 from tpc.train.optimizer_rules import DECOUPLED, RATE
 from tpc.train.optimizer_rules import KNOWN as OPTIMIZERS
 from tpc.train.optimizers import options_of_known
@@ -22,7 +23,7 @@ from tpc.train.trainings import ADAPT_OPTIONS
 ATTRIBUTE = re.compile(r"([^\W\d]\w*)(?:\[[^\[\]]*\])?\.\w*$")
 FIRST = re.compile(r"\s*\w*$")
 OPTIONS = {
-    "update": ("sgd", *OPTIMIZERS),
+    "update": ("sgd", *OPTIMIZERS, *MATRIX_AWARE),
     "loss": LOSSES,
     "parametrization": PARAMETRIZATIONS,
 }

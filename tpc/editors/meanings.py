@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tpc.core.functions import FUNCTIONS
 from tpc.syntax import tree
-from tpc.train.optimizer_rules import built_in
+from tpc.train.matrix_aware import MATRIX_AWARE, UNTOLD
+from tpc.train.optimizer_rules import KNOWN, built_in
 from tpc.train.optimizers import options_of_known
 
 LINES: dict[type, str] = {
@@ -40,6 +41,8 @@ WORDS = {
     "nngp": "`nngp(f)(x, z)`: the covariance of the network's outputs at initialisation",
     "ntk": "`ntk(f)(x, z)`: the neural tangent kernel at initialisation",
     "outer": "`outer(a, b)`: the table of all products a·b, which takes x to a·mean(b·x)",
+    "newton_schulz": "`newton_schulz(A, steps, a, b, c)`: steps aA + bAAᵀA + cAAᵀAAᵀA from A over its norm",
+    "polar": "`polar(A)`: the table with A's singular vectors, and 1 for its singular values",
     "adapt": "`adapt(f, (x, y), loss = …, lr = …, steps = …)`: f after inner steps",
     "pi": "π",
     "e": "Euler's number",
@@ -55,14 +58,19 @@ WORDS = {
     "uniform": "`uniform(r = …)`: from mup (r = 0) to ntp (r = 1/2)",
     "abc": "`abc(a = […], b = […], c = …)`: exponents of one's own, by weight",
 }
-OPTIMIZERS = {"adamw": "decay beside the rule", "signsgd": "the sign of the gradient's average"}
+OPTIMIZERS = {
+    "adamw": "decay beside the rule",
+    "signsgd": "the sign of the gradient's average",
+    "muon": "the momentum with its singular values made alike",
+}
 UNSET = {"lr": "…", "clip": "none", "limit": "none"}  # options that are no numbers if they are left out
 
 
 def _meaning_of_optimizer(name: str) -> str:
     """How it is written, with its defaults, and what it is."""
-    parameters = {} if name == "sgd" else built_in()[name].parameters
-    written = [f"{o} = {UNSET.get(o) or _default(parameters.get(o))}" for o in options_of_known()[name]]
+    parameters = built_in()[name].parameters if name in KNOWN else {}
+    untold = {**UNSET, **(UNTOLD if name in MATRIX_AWARE else {})}
+    written = [f"{o} = {untold.get(o) or _default(parameters.get(o))}" for o in options_of_known()[name]]
     meant = f": {OPTIMIZERS[name]}" if name in OPTIMIZERS else ""
     return f"`{name}({', '.join(written)})`{meant}"
 

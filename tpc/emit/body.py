@@ -18,6 +18,7 @@ from tpc.emit.comments import Comments
 from tpc.emit.excluded import doubtful_families, finite_branches
 from tpc.emit.formulas import Expressions
 from tpc.emit.identifiers import Identifiers, local_name
+from tpc.emit.in_factors import grow, kept_grams
 from tpc.emit.parallel import Parallel
 from tpc.emit.python import Assign, Def, Py, Return
 from tpc.emit.scopes import BasisChain, Frame, Held
@@ -47,7 +48,9 @@ class Body:
         # families that inputs and Gaussians are, whose arrays are never written to
         self.given = {item.name for item in program.inputs} | {n for g in program.gaussians for n in g.names}
         self.scales: dict[str, Scale] = {}  # of matrices
-        self.expressions = Expressions(space, names, program.inputs, program.tables, slots_of(program, program.factored))
+        self.expressions = Expressions(
+            space, names, program.inputs, program.tables, slots_of(program, program.factored)
+        )
         self.comments = Comments(program)
         self.top = Frame()
         self.parallel, self.blocks = Parallel(self), Blocks(self)
@@ -62,6 +65,10 @@ class Body:
 
     def run(self) -> None:
         """Emits everything into `top`, which already holds inputs, initial vectors and chains."""
+        for key, slots in kept_grams(self.program, self.parts).items():
+            name, k = self.names.fresh(f"gram_{slots.families[0].name}"), slots.count
+            self.top.statements.append(Assign((name,), Py(f"jnp.zeros(({k}, {k}), dtype)")))
+            self.top.chains[key] = BasisChain(name, self.top)
         self.allocate(None, self.top)
         self.nodes(self.parts.nodes, self.top)
 
@@ -186,6 +193,8 @@ class Body:
         if isinstance(op, Nonlin):
             value = self.expressions.vector(phi, frame, around, self.suffix(op.out.name))
         elif isinstance(op, OuterNonlin):
+            if op.out.name in self.expressions.factored:
+                grow(self.expressions, op, frame)
             value = self.expressions.table(op.out.name, phi, frame, around)
         elif isinstance(op, Moment):
             value = self.expressions.moment(phi, frame, around)

@@ -31,10 +31,10 @@ from tpc.core.expr import (
     values,
     walk,
 )
+from tpc.core.factored import Slots
 from tpc.core.functions import FUNCTIONS, has_kinks
 from tpc.core.program import Input, OuterMul
 from tpc.core.spectral import SpectralMap
-from tpc.core.factored import Slots
 from tpc.emit import in_factors
 from tpc.emit import python as py
 from tpc.emit.identifiers import Identifiers

@@ -6,17 +6,20 @@ have coefficients 0.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine, Ranges
-from tpc.core.expr import Expr, Mul, OuterProduct, Ref, Value, is_vector
-from tpc.core.factored import Slots
-from tpc.core.program import OuterMul
+from tpc.core.expr import Expr, Mul, OuterProduct, Ref, Sum, Value, is_vector, number, walk
+from tpc.core.factored import Slots, slots_of
+from tpc.core.program import OuterMul, OuterNonlin, Program
 from tpc.core.spectral import SpectralMap
+from tpc.core.storage import leaves
 from tpc.emit import python as py
-from tpc.emit.python import Py
+from tpc.emit.python import Assign, Py
 from tpc.emit.scopes import Frame
 from tpc.emit.sums import Loops, Sums, depends, greatest
+from tpc.plan.structure import Structure
 
 if TYPE_CHECKING:
     from tpc.emit.formulas import Expressions
@@ -45,14 +48,7 @@ def sum_of_cells(sums: Sums, loops: Loops, body: Expr, frame: Frame, ranges: Ran
     count = loops[0][1]
     if count.constant is None:
         coefficients = py.call("before", emit.affine(count, frame), coefficients)
-    last = len(loops) - 1
-    inner = Frame(
-        parent=frame,
-        variables={
-            v: f"jnp.arange({greatest(n, ranges)})" + ("" if k == last else f"[:{', None' * (last - k)}]")
-            for k, (v, n) in enumerate(loops)
-        },
-    )
+    inner = _along(loops, ranges, frame)
     places = [emit.affine(_place(own, ref), inner) for own, ref in zip(slots, (rows, columns), strict=True)]
     found = py.call("cells", _shape(slots), *places, coefficients)
     still = [f for f in scalars if f not in moving]
@@ -61,25 +57,104 @@ def sum_of_cells(sums: Sums, loops: Loops, body: Expr, frame: Frame, ranges: Ran
 
 def product(emit: Expressions, op: OuterMul, frame: Frame) -> Py:
     """`Σ_ij C_ij x_i ⟨y_j, z⟩`, or transposed."""
-    assert isinstance(op.vectors, OuterProduct)
-    slots = emit.factored[op.table.name]
-    near, far = (0, 1) if op.transposed else (1, 0)
+    if not isinstance(op.vectors, OuterProduct):  # none has been made yet
+        return emit.vector(number(0), frame, (), emit.space.sectors.suffix([op.out.name]))
+    near, far = (
+        Stack(emit, emit.factored[op.table.name][side], op.vectors.parts[side], frame)
+        for side in ((0, 1) if op.transposed else (1, 0))
+    )
     coefficients = emit.member(op.table, frame)
-    x = emit.member(op.operand, frame)
-    met = py.call(f"inner{emit.space.sectors.suffix([op.operand.name])}", _stack(emit, slots[near], frame), x)
-    combined = py.matmul(met, coefficients) if op.transposed else py.matmul(coefficients, met)
-    return py.matmul(combined, _stack(emit, slots[far], frame))
+    met = near.products(emit.member(op.operand, frame))
+    return far.combined(py.matmul(met, coefficients) if op.transposed else py.matmul(coefficients, met))
 
 
 def spectral(emit: Expressions, x: SpectralMap, frame: Frame, ranges: Ranges) -> Py:
     """A function of singular values, by the inner products of rows and of columns."""
     assert isinstance(x.table, Value)
-    slots = emit.factored[x.table.ref.name]
-    grams = [_gram(emit, own, frame) for own in slots]
+    assert isinstance(x.vectors, OuterProduct)
+    grams = []
+    for slots, part in zip(emit.factored[x.table.ref.name], x.vectors.parts, strict=True):
+        chain = frame.chain(gram_key(slots))
+        grams.append(Stack(emit, slots, part, frame).gram() if chain is None else py.name(chain.name))
     table, *coefficients = (emit.value(part, frame, ranges) for part in (x.table, *x.coefficients))
     if x.function == "polar":
         return py.call("polar_in_factors", table, *grams)
     return py.call("newton_schulz_in_factors", table, *grams, py.integer(x.steps), *coefficients)
+
+
+def gram_key(slots: Slots) -> tuple[str, bool]:
+    """What the inner products of the vectors of places are found by among what a frame carries."""
+    return "+".join(family.name for family in slots.families), False
+
+
+def kept_grams(program: Program, structure: Structure) -> dict[tuple[str, bool], Slots]:
+    """The places whose inner products are kept from step to step: all new ones are met in order."""
+    slots, needed = slots_of(program, program.factored), set[tuple[str, bool]]()
+    found: dict[tuple[str, bool], Slots | None] = {}
+    for leaf in leaves(structure.nodes):
+        if not isinstance(leaf.op, OuterNonlin) or leaf.op.out.name not in slots:
+            continue
+        keys = {gram_key(own): own for own in slots[leaf.op.out.name]}
+        if any(isinstance(node, SpectralMap) for node in walk(leaf.op.phi)):
+            needed |= keys.keys()
+        if any(True for _ in _products(leaf.op.phi, ())):
+            at_once = any(region in structure.parallel for region in leaf.around)
+            for key, own in keys.items():
+                found[key] = None if at_once else found.get(key, own)
+    return {key: own for key, own in found.items() if own is not None and key in needed}
+
+
+def grow(emit: Expressions, op: OuterNonlin, frame: Frame) -> None:
+    """Inner products of the vectors that an instruction makes outer products of, with all that there are."""
+    for node, loops in _products(op.phi, ()):
+        for slots, part in zip(emit.factored[op.out.name], node.parts, strict=True):
+            chain = frame.chain(gram_key(slots))
+            if chain is None or not isinstance(part, Value):
+                continue
+            own = [loop for loop in loops if depends(part, loop[0])]
+            places = emit.affine(_place(slots, part.ref), _along(own, (), frame))
+            if own:
+                places = Py(f"({places.text}).reshape(-1)") if len(own) > 1 else places
+            else:
+                places = py.call("jnp.asarray", Py(f"[{places.text}]"))
+            stack = Stack(emit, slots, None, frame)
+            history, first = stack.held[0], part.ref.index[0] if part.ref.index else None
+            if len(stack.held) == 1 and history.blocks and isinstance(first, Affine):
+                new = _members(emit, part.ref, own, frame)
+                arguments = [py.name(history.name), new, stack.weights, places, emit.affine(first + 1, frame)]
+                value = py.call("grown_in_blocks", py.name(chain.name), *arguments)
+            else:
+                value = py.call("grown", py.name(chain.name), stack.whole, stack.weights, places)
+            frame.statements.append(Assign((chain.name,), value))
+            frame.changes(chain)
+
+
+def _members(emit: Expressions, ref: Ref, loops: Loops, frame: Frame) -> Py:
+    """The vectors that a reference runs over, [K, M]."""
+    if not loops:
+        return Py(f"{emit.member(ref, frame).at(py.ATOM)}[None]")
+    array, _ = Sums(emit).slice(frame.find(ref), ref, loops, frame, ())
+    return array if len(loops) == 1 else py.call("flat", array)
+
+
+def _products(x: Expr, loops: Loops) -> Iterator[tuple[OuterProduct, Loops]]:
+    """The outer products of a table's expression, with the sums around them."""
+    if isinstance(x, OuterProduct):
+        yield x, loops
+        return
+    inner = (*loops, (x.variable, x.count)) if isinstance(x, Sum) else loops
+    for part in (x.table,) if isinstance(x, SpectralMap) else x.parts:
+        yield from _products(part, inner)
+
+
+def _along(loops: Sequence[tuple[str, Affine]], ranges: Ranges, frame: Frame) -> Frame:
+    """A frame in which the variables of sums are axes."""
+    last = len(loops) - 1
+    variables = {
+        v: f"jnp.arange({greatest(n, ranges)})" + ("" if k == last else f"[:{', None' * (last - k)}]")
+        for k, (v, n) in enumerate(loops)
+    }
+    return Frame(parent=frame, variables=variables)
 
 
 def _place(slots: Slots, ref: Ref) -> Affine:
@@ -92,23 +167,54 @@ def _shape(slots: tuple[Slots, Slots]) -> Py:
     return py.tuple_of([py.integer(own.count) for own in slots])
 
 
-def _stack(emit: Expressions, slots: Slots, frame: Frame) -> Py:
-    """The vectors of all places as one array [K, M], 0 where none is made yet."""
-    parts = []
-    for family in slots.families:
-        free = tuple(Affine.var(f"{k}") for k in range(len(family.shape)))
-        held = frame.find(Ref(family.name, free))
-        whole = held.whole
-        if len(family.shape) == 1:
-            parts.append(whole)
-        elif not family.shape:
-            parts.append(Py(f"{whole.at(py.ATOM)}[None]"))
-        else:
-            parts.append(Py(f"{whole.at(py.ATOM)}.reshape(-1, {whole.at(py.ATOM)}.shape[-1])"))
-    return parts[0] if len(parts) == 1 else py.call("jnp.concatenate", py.tuple_of(parts))
+class Stack:
+    """The vectors of all places, [K, M], 0 where none is made yet.
 
+    so_far: the sum of those that there are, None if that is not told.
+    """
 
-def _gram(emit: Expressions, slots: Slots, frame: Frame) -> Py:
-    stacked = _stack(emit, slots, frame)
-    suffix = emit.space.sectors.suffix([slots.families[0].name])
-    return py.call("gram", stacked, py.name(f"weights{suffix}"))
+    def __init__(self, emit: Expressions, slots: Slots, so_far: Expr | None, frame: Frame) -> None:
+        self.slots, self.emit, self.frame = slots, emit, frame
+        self.held = [
+            frame.find(Ref(f.name, tuple(Affine.var(f"{k}") for k in range(len(f.shape)))))
+            for f in slots.families
+        ]
+        only = self.held[0] if len(self.held) == 1 else None
+        self.history = only if only is not None and only.blocks and isinstance(so_far, Sum) else None
+        self.count = emit.affine(so_far.count, frame) if isinstance(so_far, Sum) else py.integer(0)
+
+    @property
+    def weights(self) -> Py:
+        return py.name(f"weights{self.emit.space.sectors.suffix([self.slots.families[0].name])}")
+
+    @property
+    def whole(self) -> Py:
+        """All of them as one array."""
+        parts = []
+        for family, held in zip(self.slots.families, self.held, strict=True):
+            if not family.shape:
+                parts.append(Py(f"{held.whole.at(py.ATOM)}[None]"))
+            elif len(family.shape) == 1:
+                parts.append(held.whole)
+            else:
+                parts.append(py.call("flat", held.whole))
+        return parts[0] if len(parts) == 1 else py.call("jnp.concatenate", py.tuple_of(parts))
+
+    def products(self, x: Py) -> Py:
+        """The inner products of a vector with all of them."""
+        weighted = py.product([self.weights, x])
+        if self.history is None:
+            return py.matmul(self.whole, weighted)
+        found = py.call("products", py.name(self.history.name), weighted, self.count)
+        return Py(f"{found.text}.reshape(-1)")
+
+    def combined(self, coefficients: Py) -> Py:
+        """The sum of all of them with coefficients."""
+        if self.history is None:
+            return py.matmul(coefficients, self.whole)
+        shape = ", ".join(str(self.history.shape[axis]) for axis in self.history.kept)
+        shaped = Py(f"{coefficients.at(py.ATOM)}.reshape({shape})")
+        return py.call("combined", py.name(self.history.name), shaped, self.count)
+
+    def gram(self) -> Py:
+        return py.call("gram", self.whole, self.weights)

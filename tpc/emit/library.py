@@ -21,7 +21,7 @@ FILES = (
     "histories",
     "packed",
     "roots",
-    "spectral",
+    "singular_values",
     "covariances",
     "integrals",
     "logistic",

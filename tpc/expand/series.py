@@ -47,6 +47,7 @@ from tpc.core.functions import elementwise
 from tpc.core.spectral import SpectralMap
 from tpc.expand.edges import contact_at, rests
 from tpc.expand.growth import GrowsError, SmallError
+from tpc.expand.of_spectra import spectral_series
 from tpc.expand.terms import F0, NONE, Series, collected, folded, jumps_of, multisets, same_first
 
 LOOKS = 4  # how many halves below the first power that is possible the first term is looked for
@@ -103,7 +104,7 @@ class Expander:
             case Sum(variable, count, body):
                 return {p: summed(variable, count, e) for p, e in self.series(body, cut).items()}
             case SpectralMap():
-                return self._spectral(x, cut)
+                return spectral_series(self, x, cut)
             case Call("where", (condition, left, right)):
                 return self._where(condition, left, right, cut)
             case Call(function, args) if (degree := elementwise(function).degree) is not None:
@@ -192,23 +193,11 @@ class Expander:
         terms = self.series(base, min(cut - top * (exponent - 1), top))
         return self._scaled(lambda b: power(b, Number(exponent)), "^", [terms], exponent, cut)
 
-    def _spectral(self, x: SpectralMap, cut: Fraction) -> Series:
-        """A function of a table's singular values: of its terms of order 1 alone."""
-        if (self.power_of(x.table) or F0) > 0:
-            raise GrowsError(x.function, *self._largest([x.table]))
-        table, *scalars = (self.series(part, min(cut, F0)) for part in x.parts)
-        if F0 not in table:
-            if self.settled and cut <= 0:
-                raise SmallError(x.function)
-            return NONE
-        out = {F0: x.with_parts([table[F0], *(terms.get(F0, ZERO) for terms in scalars)])}
-        return out if len(table) == 1 or cut >= 0 else self._roughened(out, max(p for p in table if p), x.function)
-
     def _homogeneous(self, function: str, args: Sequence[Expr], degree: Fraction, cut: Fraction) -> Series:
         tops = [p for a in args if (p := self.power_of(a)) is not None]
         top = max(tops, default=F0)
         if top > 0 and any(map(is_vector, args)):
-            raise GrowsError(function, *self._largest(args))
+            raise GrowsError(function, *self.largest(args))
         top = self._first(args, top, lambda p: p * degree >= cut) or top
         terms = [self.series(a, min(cut - top * (degree - 1), top)) for a in args]
         if len(terms) > 1 and same_first(*terms) and (simpler := elementwise(function).simpler):
@@ -289,7 +278,7 @@ class Expander:
     ) -> Series:
         """A function of what is of order 1, expanded at the terms of order 1."""
         if max((p for a in args if (p := self.power_of(a)) is not None), default=F0) > 0:
-            raise GrowsError(function, *self._largest(args))
+            raise GrowsError(function, *self.largest(args))
         terms = [self.series(a, min(cut, F0)) for a in args]
         if function != "^" and elementwise(function).growth == "local" and any(F0 not in t for t in terms):
             if self.settled:
@@ -395,7 +384,7 @@ class Expander:
         except NotDifferentiableError as error:
             return self.rough(error.function)
 
-    def _largest(self, args: Sequence[Expr]) -> tuple[Ref | None, Fraction]:
+    def largest(self, args: Sequence[Expr]) -> tuple[Ref | None, Fraction]:
         """What grows fastest among a function's arguments: its name if it has one, and its power."""
         worst = max((a for a in args if self.power_of(a) is not None), key=lambda a: self.power_of(a) or F0)
         named = [(v.ref, p) for v in values(worst) if (p := self.top(v.ref)) is not None and p > 0]

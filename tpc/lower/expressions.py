@@ -46,7 +46,7 @@ from tpc.core.expr import (
 )
 from tpc.core.laws import law_number
 from tpc.core.program import Family, MatMul, Moment, Nonlin, OuterMul, OuterNonlin, Scalar
-from tpc.core.spectral import SpectralMap, is_spectral, spectral_map
+from tpc.core.spectral import SPECTRAL, is_spectral, spectral_map
 from tpc.core.traverse import free_variables
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
@@ -55,7 +55,6 @@ from tpc.syntax import tree
 from tpc.syntax.forms import derivative_of
 from tpc.syntax.order import greatest
 from tpc.syntax.scope import SCALAR, Local, Loop, Scope
-from tpc.syntax.table_kinds import SPECTRAL
 from tpc.syntax.walk import names_in
 
 LARGEST = 10**300  # of a number, and of the parts of a fraction

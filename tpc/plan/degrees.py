@@ -250,7 +250,8 @@ class _Follower:
 
     def _combination(self, op: OuterMul, at: Mapping[str, int]) -> MaybeSupport:
         """The support of a product of a table in factors: of all that its rows, or its columns, are."""
-        assert isinstance(op.vectors, OuterProduct)
+        if not isinstance(op.vectors, OuterProduct):  # none has been made yet
+            return None
         far = op.vectors.parts[1 if op.transposed else 0]
         return of_expression(far, at, self._get, self.one)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from tpc.core.affine import Affine
 from tpc.core.functions import CONSTANTS, arity, function_names, is_function
+from tpc.core.spectral import SPECTRAL
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.diagnostics.spans import Span
@@ -331,7 +332,7 @@ class Kinds:
         if function.name == "outer" and symbol is None:
             found = table_kinds.outer_kind(node, kinds)
             return found if isinstance(found, Kind) else self.fail(found)
-        if function.name in table_kinds.SPECTRAL and symbol is None:
+        if function.name in SPECTRAL and symbol is None:
             steps = self.scope.integer(args[1]) if len(args) > 1 else 1
             found = table_kinds.spectral_kind(node, function.name, kinds, steps)
             return found if isinstance(found, Kind) else self.fail(found)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tpc.core.spectral import SPECTRAL
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.syntax import tree
 from tpc.syntax.scope import SCALAR, UNKNOWN, Kind
 
 OPEN = ""  # a side that no vector tells
-SPECTRAL = {"newton_schulz": 5, "polar": 1}  # functions of a table's singular values: how many arguments
 MOST_STEPS = 100
 
 

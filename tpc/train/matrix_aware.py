@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tpc.train.entrywise import Lines
 
 MATRIX_AWARE = ("muon",)
+# of options that are not told, as they would be written
+UNTOLD = {"momentum": "0.95", "nesterov": "1", "steps": "5", "coefficients": "[3.4445, -4.775, 2.0315]"}
 OPTIONS = ("lr", "momentum", "nesterov", "steps", "coefficients", DECOUPLED, "clip")
 QUINTIC = (Fraction(34445, 10_000), Fraction(-4775, 1000), Fraction(20315, 10_000))
 # an iteration whose limit is the polar factor, and after how many steps that is so to rounding
@@ -196,9 +198,7 @@ class _Iteration:
         lines.updates.lines.append(self.line(self.pair("gram", i, j), gram, clauses))
         lines.updates.lines.append(self.line(self.pair("root", m.number(0), i, j), first, clauses))
         block = [self.line(self.pair(name, at, i, j), value, clauses) for name, at, value in inside]
-        lines.updates.lines.append(
-            tree.ForBlock(m.span, m.range(q.name, self.steps), tuple(block))
-        )
+        lines.updates.lines.append(tree.ForBlock(m.span, m.range(q.name, self.steps), tuple(block)))
         return total(m.mul(self.column(k), self.pair("root", self.steps, k, own.variable)))
 
     def line(self, target: Tree, value: Tree, clauses: Sequence[tree.Range]) -> tree.Define:

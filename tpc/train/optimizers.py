@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from tpc.core.spectral import SPECTRAL
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
@@ -65,8 +66,10 @@ def optimizers_of(scene: Scene, node: tree.Train, trainable: Sequence[Weight]) -
     m, none = Maker(node.span), Maker(node.span).number(0)
     sgds = {k: sgd_of(scene, line, node.range) for k, line in enumerate(updates) if line.name.name == "sgd"}
     known = {k: entrywise_of(scene, line, node.range) for k, line in enumerate(updates) if k not in sgds}
-    if known and any(w.matrix for w in trainable) and "outer" in (*scene.functions, *scene.outer):
-        raise RefusedError(catalogue.optimizers.outer_taken(node.network.span))
+    if known and any(w.matrix for w in trainable):
+        for name in ("outer", *SPECTRAL):
+            if name in (*scene.functions, *scene.outer):
+                raise RefusedError(catalogue.optimizers.name_taken_by_tables(node.network.span, name))
     scene.entrywise |= {name for name, place in lines.items() if place in known}
     if scene.open and known:  # an update has the size of one by SGD, so that this is what is analysed
         rate = next(iter(known.values())).rate

@@ -27,9 +27,9 @@ from tpc.train.attributes import ATTRIBUTES, apart, check_attributes
 from tpc.train.build import Maker
 from tpc.train.by_hand import ByHand
 from tpc.train.checks import check_cycles, check_network
+from tpc.train.matrix_aware import MATRIX_AWARE
 from tpc.train.naming import Names
 from tpc.train.network_calls import Calls
-from tpc.train.matrix_aware import MATRIX_AWARE
 from tpc.train.optimizer_rules import KNOWN, read
 from tpc.train.parametrization import Scaling, WeightExponents, kind_of, parametrization_of, ratios
 from tpc.train.scene import Scene, declared_names, is_one, outer_of

@@ -119,12 +119,12 @@ def vanishing(weight: str, step: int) -> Diagnostic:
     )
 
 
-def outer_taken(at: Span) -> Diagnostic:
+def name_taken_by_tables(at: Span, name: str) -> Diagnostic:
     return Diagnostic(
         "TP746",
-        "`outer` has a meaning of its own where an optimizer's steps are tables",
+        f"`{name}` has a meaning of its own where an optimizer's steps are tables",
         Label(at),
-        help="give what the file calls `outer` another name",
+        help=f"give what the file calls `{name}` another name",
     )
 
 
@@ -142,7 +142,7 @@ def steps_of_muon(at: Span, most: int) -> Diagnostic:
         "TP749",
         f"`steps` is a whole number from 1 to {most}, or `exact`",
         Label(at),
-        help="`steps = exact` takes the polar factor, which many steps of `coefficients = [1.5, -0.5, 0]` tend to",
+        help="`steps = exact` takes the polar factor",
     )
 
 

@@ -71,6 +71,4 @@ def scalar_due(at: Span, function: str) -> Diagnostic:
 
 
 def steps_due(at: Span, function: str, most: int) -> Diagnostic:
-    return Diagnostic(
-        "TP227", f"`{function}` takes a whole number of steps from 1 to {most}", Label(at)
-    )
+    return Diagnostic("TP227", f"`{function}` takes a whole number of steps from 1 to {most}", Label(at))

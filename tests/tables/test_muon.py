@@ -1,0 +1,152 @@
+"""Muon: exact values, and finite width by its own definition on matrices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+import tpc
+from tests.tables import finite
+from tests.tables.finite import Chosen, Step
+from tests.tables.test_optimizers import TEXT
+from tests.values import values_only
+from tpc.emit.helpers import singular_values
+from tpc.simulate.seeds import draws
+
+PROGRAMS = Path(__file__).parents[2] / "programs" / "optimisers"
+QUINTIC = (3.4445, -4.775, 2.0315)
+LINEAR = """
+width n
+dim T = {steps}, B = {batch}, d = {d}
+input xi[T, B, d], y[T, B], xs[d, d]
+weight U : n x d
+weight W : n x n
+weight V : 1 x n
+network f(x) = V @ (W @ (U @ x))
+train f for t < T:
+    batch (xi[t, i], y[t, i]) for i < B
+    loss mse
+    update muon(lr = 0.1, {options}) of W, U, V
+output g[t, i] = f[t](xs[i]) for t < T + 1 for i < d
+"""
+
+
+def linear(options: str, xi: Any, y: Any) -> np.ndarray:
+    """f at the unit vectors before each step and at the end, exact."""
+    steps, batch, d = np.shape(xi)
+    text = LINEAR.format(steps=steps, batch=batch, d=d, options=options)
+    evaluator = values_only(tpc.parse(text).compile())
+    assert evaluator.plan.method == "linear"
+    found = evaluator({"xi": xi, "y": y, "xs": np.eye(d)})["g"]
+    assert found.stderr is None
+    return np.asarray(found.value)
+
+
+def test_the_polar_factor_in_a_linear_net() -> None:
+    found = linear("momentum = 0, steps = exact", np.ones((4, 1, 1)), [[1], [-1], [1], [1]])
+    wanted = [0, 0.3, 0.00558390044146, 0.294167899267, 0.600902706786]
+    np.testing.assert_allclose(found[:, 0], wanted, rtol=3e-12, atol=1e-14)
+
+
+def test_five_steps_with_momentum_in_a_linear_net() -> None:
+    evaluator = values_only(tpc.load(PROGRAMS / "muon_linear.tp").compile())
+    found = evaluator({"y": [1, -1, 1, 1]})["g"].value
+    wanted = [0, 0.208930939086, 0.00579370520077, 0.202992969524, 0.404330919367]
+    np.testing.assert_allclose(found, wanted, rtol=2e-11, atol=1e-14)
+
+
+def test_batches_of_two_dimensions_in_a_linear_net() -> None:
+    xi = [[[1, 0], [0.5, 1]], [[0, 1], [1, -1]], [[1, 0], [0.5, 1]]]
+    found = linear("momentum = 0.9", xi, [[1, -1], [0.5, 1], [1, -1]])
+    wanted = [
+        [0.0934367622111, -0.186873524422],
+        [0.29269704028, -0.26207916071],
+        [0.399624541887, -0.445963129771],
+    ]
+    np.testing.assert_allclose(found[1:], wanted, rtol=3e-11)
+
+
+def iterated(u: np.ndarray, steps: int | None, coefficients: tuple[float, ...]) -> np.ndarray:
+    """The iteration on a matrix, or its polar factor."""
+    if steps is None:
+        left, s, right = np.linalg.svd(u, full_matrices=False)
+        kept = s > 1e-10 * s[0]
+        return np.asarray(left[:, kept] @ right[kept])
+    a, b, c = coefficients
+    x = u / (np.linalg.norm(u) + 1e-7)
+    for _ in range(steps):
+        square = x @ x.T
+        x = a * x + (b * square + c * square @ square) @ x
+    return x
+
+
+def muon(
+    momentum: float, nesterov: bool, steps: int | None, coefficients: tuple[float, ...] = QUINTIC
+) -> Step:
+    def step(state: finite.State, g: np.ndarray, t: int) -> tuple[finite.State, np.ndarray]:
+        m = momentum * state[0] + g
+        u = momentum * m + g if nesterov else m
+        n = len(u)
+        scale = n if u.shape == (n, n) else np.sqrt(n)  # g is n times the slope, and so is the step of W
+        matrix = u.reshape(1, -1) if u.ndim == 1 else u
+        return (m, m), scale * iterated(matrix / scale, steps, coefficients).reshape(u.shape)
+
+    return step
+
+
+CASES: list[dict[str, tuple[str, Chosen]]] = [
+    {
+        "W": ("muon(lr = 0.2, decay = 0.3)", Chosen(muon(0.95, True, 5), 0.2, 0.3)),
+        "U": ("muon(lr = 0.1, momentum = 0, steps = exact)", Chosen(muon(0, False, None), 0.1)),
+        "v": (
+            "muon(lr = 0.1, nesterov = 0, steps = 3, coefficients = [1.5, -0.5, 0])",
+            Chosen(muon(0.95, False, 3, (1.5, -0.5, 0)), 0.1),
+        ),
+    },
+    {
+        "W": (
+            "muon(lr = 0.1, momentum = 0.5, nesterov = 0, steps = exact)",
+            Chosen(muon(0.5, False, None), 0.1),
+        ),
+        "U": ("muon(lr = 0.1, momentum = 1/2, steps = 2)", Chosen(muon(0.5, True, 2), 0.1)),
+        "v": ("muon(lr = 0.1, steps = exact)", Chosen(muon(0.95, True, None), 0.1)),
+    },
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_finite_width_by_its_definition_on_matrices(case: dict[str, tuple[str, Chosen]]) -> None:
+    lines = {name.replace("v", "V"): text for name, (text, _) in case.items()}
+    updates = [f"update {text} of {name}" for name, text in lines.items()]
+    updates.append("update adam(lr = 0.1) of b")
+    program = tpc.parse(TEXT.format(steps=4, updates="\n    ".join(updates)))
+    rng = np.random.default_rng(3)
+    given = {"xi": rng.normal(size=(4, 3, 2)), "y": rng.normal(size=(4, 3)), "xs": rng.normal(size=(2, 2))}
+    found = program.simulate(given, width=24, seeds=[5]).outputs
+    drawn = draws(program, given, width=24, seed=5)
+    start = {"U": drawn["U0"].T, "W": drawn["W"], "v": drawn["V0"], "b": drawn["b0"]}
+    chosen = {name: own for name, (_, own) in case.items()} | {"b": Chosen(finite.adam(), 0.1)}
+    losses, weights = finite.trained(start, given["xi"], given["y"], chosen)
+    np.testing.assert_allclose(found["loss"][0], losses, rtol=1e-9)
+    np.testing.assert_allclose(found["g"][0], finite.Net().outputs(weights, given["xs"]), rtol=1e-8)
+
+
+@pytest.mark.parametrize("degenerate", [False, True])
+def test_functions_in_factors_are_those_of_the_matrix(degenerate: bool) -> None:
+    rng = np.random.default_rng(0)
+    rows, columns = rng.normal(size=(5, 30)), rng.normal(size=(4, 40))
+    if degenerate:
+        rows[3], rows[4], columns[2] = rows[0] + rows[1], 0, (1 + 1e-9) * columns[0]
+    own = rng.normal(size=(5, 4))
+    with jax.enable_x64(True):
+        grams = rows @ rows.T / 30, columns @ columns.T / 40
+        matrix = rows.T @ own @ columns / np.sqrt(30 * 40)
+        found = singular_values.newton_schulz_in_factors(own, *grams, 5, *QUINTIC)
+        exact = singular_values.polar_in_factors(own, *grams)
+        for factors, wanted in ((found, iterated(matrix, 5, QUINTIC)), (exact, iterated(matrix, None, ()))):
+            product = rows.T @ factors @ columns / np.sqrt(30 * 40)
+            np.testing.assert_allclose(product, wanted, atol=1e-10)

@@ -1,0 +1,84 @@
+"""Functions of the singular values of tables whose entries lie over weighted points. Tested as code."""
+
+import jax
+import jax.numpy as jnp
+
+from tpc.emit.helpers.histories import products
+
+
+# ---- copied
+def newton_schulz(table, weights, columns, steps, a, b, c):
+    """So many steps of Y ← a Y + b (Y Yᵀ) Y + c (Y Yᵀ)² Y on the operator of a table [M, M']."""
+    root = jnp.sqrt(weights)[:, None] * jnp.sqrt(columns)
+    y = table * root
+    y = y / (jnp.sqrt(jnp.sum(y**2)) + 1e-7)
+    for _ in range(steps):
+        square = y @ y.T
+        y = a * y + (b * square + c * square @ square) @ y
+    return y / root
+
+
+def polar(table, weights, columns):
+    """1 in place of the singular values of the operator of a table [M, M'] that are not 0.
+
+    That is, not below 1e-6 (1e-3, if not in float64) of the largest one.
+    """
+    root = jnp.sqrt(weights)[:, None] * jnp.sqrt(columns)
+    u, s, v = jnp.linalg.svd(table * root, full_matrices=False)
+    least = 1e-6 if s.dtype == jnp.float64 else 1e-3
+    return (u * (s > least * s[0])) @ v / root
+
+
+def gram(vectors, weights):
+    """E x_i x_j of the rows of an array [K, M]."""
+    return (vectors * weights) @ vectors.T
+
+
+def cells(shape, rows, columns, coefficients):
+    """Coefficients at their places in an array of zeros."""
+    return jnp.zeros(shape, coefficients.dtype).at[rows, columns].add(coefficients)
+
+
+def grown(gram, vectors, weights, places):
+    """The array E x_i x_j with rows and columns for the vectors at some places."""
+    found = (vectors[places] * weights) @ vectors.T
+    return gram.at[places].set(found).at[:, places].set(found.T)
+
+
+def grown_in_blocks(gram, history, new, weights, places, count):
+    """The same by a history of vectors, those at the places being `new` [K, M], among the first `count` steps."""
+    found = jax.vmap(lambda x: products(history, weights * x, count).reshape(-1))(new)
+    return gram.at[places].set(found).at[:, places].set(found.T)
+
+
+def flat(array):
+    """An array [..., M] as rows [K, M]."""
+    return array.reshape(-1, array.shape[-1])
+
+
+def newton_schulz_in_factors(table, rows, columns, steps, a, b, c):
+    """`newton_schulz` of M = Σ C_ij x_i yᵀ_j by the inner products of the x and of the y: also an array C.
+
+    The iteration is that of M, so that rounding does not grow: Y Yᵀ Y has L C, L = C ⟨y, y⟩ Cᵀ ⟨x, x⟩.
+    """
+    square = jnp.sum((rows @ table @ columns) * table)
+    table = table / (jnp.sqrt(jnp.maximum(square, 0)) + 1e-7)
+    for _ in range(steps):
+        inner = table @ columns @ table.T @ rows
+        once = inner @ table
+        table = a * table + b * once + c * inner @ once
+    return table
+
+
+def polar_in_factors(table, rows, columns):
+    """`polar` of M = Σ C_ij x_i yᵀ_j by the inner products of the x and of the y: also an array C.
+
+    It is (M Mᵀ)^(−3/2) M Mᵀ M. With C ⟨y, y⟩ Cᵀ = F Fᵀ, M Mᵀ has the eigenvalues of Fᵀ ⟨x, x⟩ F.
+    """
+    values, vectors = jnp.linalg.eigh(table @ columns @ table.T)
+    root = vectors * jnp.sqrt(jnp.maximum(values, 0))
+    values, vectors = jnp.linalg.eigh(root.T @ rows @ root)
+    near = root @ vectors
+    kept = values > (1e-6 if values.dtype == jnp.float64 else 1e-3) ** 2 * values[-1]
+    powers = jnp.where(kept, jnp.where(kept, values, 1) ** -1.5, 0)
+    return (near * powers) @ near.T @ rows @ table
