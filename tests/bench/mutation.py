@@ -301,7 +301,7 @@ class Bench:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            start_new_session=True,
+            process_group=0,  # of the same session, so that being nice is of use
         ) as process:
             try:
                 output, _ = process.communicate(timeout=limit)
