@@ -223,6 +223,11 @@ def test_cost_grows_with_what_is_done():
         assert more[0] > seconds
         assert more[1] > memory
     assert cost_of_points(replace(small, rows=64), 10, 1000, "float64")[0] < seconds
+    streamed = [
+        cost_of_points(layout, 0, 1000, "float64")[0]
+        for layout in (small, replace(small, members={"W": 3}), replace(small, capacity={("W", True): 8}))
+    ]
+    assert streamed == pytest.approx([streamed[0], 3 * streamed[0], 4 * streamed[0]])
     assert total_seconds(4, 1.0, 10, 2) == pytest.approx(2 * total_seconds(2, 1.0, 10, 2))
 
 
