@@ -12,7 +12,7 @@ from tpc.editors.names_of_file import NamesOfFile
 from tpc.editors.open_text import OpenText, RenameError
 from tpc.syntax.highlight import WORDS_OF_FUNCTIONS, TextKind, pieces
 from tpc.syntax.parse import parse_file
-from tpc.train.optimizer_rules import KNOWN as OPTIMIZERS
+from tpc.train.optimizer_rules import OPTIMIZERS
 from tpc.train.optimizers import options_of_known
 
 PROGRAMS = sorted((Path(__file__).parents[2] / "programs").rglob("*.tp"))
