@@ -137,7 +137,7 @@ def test_options_are_those_of_the_optimizer_that_is_named():
 
 
 def test_every_choice_and_function_has_a_meaning():
-    for word in (*(word for words in OPTIONS.values() for word in words), *WORDS_OF_FUNCTIONS):
+    for word in (*(word for words in OPTIONS.values() for word in words()), *WORDS_OF_FUNCTIONS):
         assert meaning_of_word(word), word
     assert meaning_of_word("adamw") == (
         "`adamw(lr = …, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, root = 0, decay = 0, clip = none, "
