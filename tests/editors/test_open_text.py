@@ -13,7 +13,7 @@ from tpc.editors.open_text import OpenText, RenameError
 from tpc.syntax.highlight import WORDS_OF_FUNCTIONS, TextKind, pieces
 from tpc.syntax.parse import parse_file
 from tpc.train.matrix_aware import MATRIX_AWARE
-from tpc.train.optimizer_rules import KNOWN as OPTIMIZERS
+from tpc.train.optimizer_rules import OPTIMIZERS
 from tpc.train.optimizers import options_of_known
 
 PROGRAMS = sorted((Path(__file__).parents[2] / "programs").rglob("*.tp"))
@@ -151,7 +151,7 @@ def test_options_are_those_of_the_optimizer_that_is_named():
 
 
 def test_every_choice_and_function_has_a_meaning():
-    for word in (*(word for words in OPTIONS.values() for word in words), *WORDS_OF_FUNCTIONS):
+    for word in (*(word for words in OPTIONS.values() for word in words()), *WORDS_OF_FUNCTIONS):
         assert meaning_of_word(word), word
     assert meaning_of_word("adamw") == (
         "`adamw(lr = …, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, root = 0, decay = 0, clip = none, "

@@ -56,6 +56,15 @@ def built(draw, depth=4):
     return py.subscript(py.tuple_of(texts), [py.integer(0)]), values[0]
 
 
+@pytest.mark.parametrize("more", [1, 2, py.LONGEST + 1])
+def test_no_operand_of_a_long_chain_is_lost(more):
+    numbers = range(1, py.LONGEST + more + 1)
+    total = py.total([(k % 2 == 1, py.integer(k)) for k in numbers])
+    assert eval(total.text) == sum(-k if k % 2 else k for k in numbers)
+    halves = py.product([py.integer(2 - k % 2) for k in numbers], [py.integer(2 - k % 2) for k in numbers])
+    assert eval(halves.text) == 1
+
+
 @quick
 @given(built())
 def test_what_is_printed_is_worth_what_was_built(made):

@@ -9,11 +9,21 @@ import tpc
 from tests.values import values_only
 
 CASES = sorted((Path(__file__).parent / "structures").glob("*.tp"))
+# fewer rounds than the recorded modules have: what is compiled unrolled has a line for every product
+DIMS = {
+    "batch": {"T": 3, "N": 3},
+    "blocks": {"N": 2},
+    "confined": {"N": 2, "T": 2},
+    "gathered": {"T": 3},
+    "odd": {"T": 2},
+    "training": {"T": 2},
+    "triangles": {"N": 3},
+}
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_rolled_unrolled_and_finite_width_agree(path):
-    program = tpc.load(path)
+    program = tpc.load(path, dims=DIMS.get(path.stem, {}))
     inputs = {
         i.name: np.arange(np.prod(i.shape)).reshape(i.shape) % i.bound
         for i in program.inputs

@@ -11,7 +11,11 @@ import pytest
 
 import tpc
 from tests.numbers.whole import C, Case, T, cases
+from tpc.core.expr import Ref, Value, add, mul, number
+from tpc.emit.whole import whole_bounds
 
+# of JAX's integers in single precision
+LARGEST = 2**31 - 1
 TOGETHER = 40  # expressions in a program at most
 HEAD = f"width n\ndim T = {T}\ninput c[T] : index(T)\nmatrix A : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\n"
 VECTORS = {"linear": "A @ v", "gram": "relu(A @ v)", "chaos": "(A @ v)^2", "nodes": "tanh(v)"}
@@ -82,3 +86,16 @@ def test_indices_are_exact_numbers(route, dtype):
                     if not abs(got - wanted) <= 4 * room:
                         wrong.append((case.text, t, wanted, got))
     assert not wrong
+
+
+def test_integers_go_as_far_as_those_of_single_precision():
+    x = Value(Ref("x"), False)
+
+    def found(expr, bound):
+        return whole_bounds(expr, (), {"x": bound}.get)
+
+    half = (LARGEST - 1) // 2
+    assert found(add(mul(number(2), x), number(1)), half + 1) == (1, LARGEST)
+    assert found(add(mul(number(2), x), number(2)), half + 1) is None
+    assert found(mul(number(-1), x), LARGEST + 1) == (-LARGEST, 0)
+    assert found(mul(number(-1), x), LARGEST + 2) is None

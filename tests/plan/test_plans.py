@@ -223,6 +223,11 @@ def test_cost_grows_with_what_is_done():
         assert more[0] > seconds
         assert more[1] > memory
     assert cost_of_points(replace(small, rows=64), 10, 1000, "float64")[0] < seconds
+    streamed = [
+        cost_of_points(layout, 0, 1000, "float64")[0]
+        for layout in (small, replace(small, members={"W": 3}), replace(small, capacity={("W", True): 8}))
+    ]
+    assert streamed == pytest.approx([streamed[0], 3 * streamed[0], 4 * streamed[0]])
     assert total_seconds(4, 1.0, 10, 2) == pytest.approx(2 * total_seconds(2, 1.0, 10, 2))
 
 
@@ -292,6 +297,14 @@ def test_where_a_mean_of_an_exponential_is_infinite(power_, factor):
     [
         ("vector v : n ~ N(0, 1)\noutput m = mean(exp(u*v))\n", True),  # eigenvalues ±1/2
         ("vector v : n ~ N(0, 1)\noutput m = mean(exp(99/100*u*v))\n", False),
+        ("vector v : n ~ N(0, 1)\noutput m = mean(exp(u^2*v^2))\n", True),
+        ("vector v : n ~ N(0, 1)\noutput m = mean(exp(-u^2*v^2 - u^4 - v^4))\n", False),
+        ("vector v : n ~ N(0, 1)\noutput m = mean(exp(u^3*v - 2*u^4 - 2*v^4))\n", False),
+        ("vector (v, w) : n ~ N([0, 0], [[1, 1/2], [1/2, 1]])\noutput m = mean(exp(7/10*v*w))\n", True),
+        ("vector (v, w) : n ~ N([0, 0], [[1, 1/2], [1/2, 1]])\noutput m = mean(exp(3/5*v*w))\n", False),
+        ("x = exp(u^2/8)\noutput m = mean(x^4)\n", True),
+        ("x = exp(u^2/8)\noutput m = mean(x^3)\n", False),
+        ("x = exp(-u^2/8)\noutput m = mean(x^(-4))\n", True),
         ("x = exp(u^2/3)\noutput m = mean(x^2)\n", True),
         ("x = exp(u^2/3)\noutput m = mean(x)\n", False),
         ("output m = mean(exp(u^2)*exp(-u^2))\n", False),
@@ -316,6 +329,8 @@ def test_what_depends_on_a_wild_mean_has_no_error():
         U + "c = mean(exp(u^2/3))\nd = 2*c\nx = d*u\noutput k = mean(x*u)\noutput m = mean(u^2)\n"
     )
     assert without_error(program) == ("k",)
+    later = tpc.parse(U + "c = mean(exp(u^2/3))\nx = c*u\nd = mean(x^2)\ng = d + 1\noutput q = g\n")
+    assert without_error(later) == ("q",)
 
 
 def test_growth_is_of_every_term():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from tpc.core.functions import FUNCTIONS
@@ -12,20 +12,18 @@ from tpc.editors.open_text import OpenText
 from tpc.syntax.highlight import CONSTANTS, WORDS_OF_FUNCTIONS
 from tpc.syntax.layout import IN_TRAINING, RESERVED, STARTING
 from tpc.train.attributes import ATTRIBUTES
-from tpc.train.losses import NAMES as LOSSES
-from tpc.train.matrix_aware import MATRIX_AWARE
+from tpc.train.losses import LOSSES
 from tpc.train.optimizer_rules import DECOUPLED, RATE
-from tpc.train.optimizer_rules import KNOWN as OPTIMIZERS
 from tpc.train.optimizers import options_of_known
 from tpc.train.parametrization import NAMES as PARAMETRIZATIONS
 from tpc.train.trainings import ADAPT_OPTIONS
 
 ATTRIBUTE = re.compile(r"([^\W\d]\w*)(?:\[[^\[\]]*\])?\.\w*$")
 FIRST = re.compile(r"\s*\w*$")
-OPTIONS = {
-    "update": ("sgd", *OPTIMIZERS, *MATRIX_AWARE),
-    "loss": LOSSES,
-    "parametrization": PARAMETRIZATIONS,
+OPTIONS: dict[str, Callable[[], Iterable[str]]] = {  # when they are asked for: more may have been added
+    "update": options_of_known,
+    "loss": lambda: LOSSES,
+    "parametrization": lambda: PARAMETRIZATIONS,
 }
 WITHIN = {
     re.compile(r"\s*(?:weight|bias)\b[^,]*,.*$"): ATTRIBUTES,
@@ -56,7 +54,7 @@ def completions(opened: OpenText, line: int, column: int) -> list[Completion]:
         return list(_inside(opened, found[1]))
     chosen = OPTIONS.get(before.split()[0]) if len(before.split()) > (not before.endswith(" ")) else None
     if chosen and re.fullmatch(r"\s*\w+\s+\w*", before):
-        return [Completion(word, "option", meaning_of_word(word)) for word in chosen]
+        return [Completion(word, "option", meaning_of_word(word)) for word in chosen()]
     return _unique([*_named_options(before), *_names(opened, line), *_words(before)])
 
 

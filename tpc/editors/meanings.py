@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tpc.core.functions import FUNCTIONS
 from tpc.syntax import tree
+from tpc.train.losses import LOSSES
 from tpc.train.matrix_aware import MATRIX_AWARE, UNTOLD
-from tpc.train.optimizer_rules import KNOWN, built_in
+from tpc.train.optimizer_rules import OPTIMIZERS, named_rule
 from tpc.train.optimizers import options_of_known
 
 LINES: dict[type, str] = {
@@ -46,11 +47,6 @@ WORDS = {
     "adapt": "`adapt(f, (x, y), loss = …, lr = …, steps = …)`: f after inner steps",
     "pi": "π",
     "e": "Euler's number",
-    "mse": "(f − y)²/2, summed over outputs",
-    "huber": "e²/2 for |e| ≤ 1, and |e| − 1/2 beyond, e = f − y",
-    "logistic": "log(1 + exp(−y·f))",
-    "xent": "log Σ exp(f_k) − f_y, of class labels",
-    "hinge": "max(0, 1 − y·f)",
     "mup": "maximal update parametrization: every layer learns features",
     "sp": "standard parametrization",
     "ntp": "NTK parametrization: training follows a kernel",
@@ -58,21 +54,16 @@ WORDS = {
     "uniform": "`uniform(r = …)`: from mup (r = 0) to ntp (r = 1/2)",
     "abc": "`abc(a = […], b = […], c = …)`: exponents of one's own, by weight",
 }
-OPTIMIZERS = {
-    "adamw": "decay beside the rule",
-    "signsgd": "the sign of the gradient's average",
-    "muon": "the momentum with its singular values made alike",
-}
 UNSET = {"lr": "…", "clip": "none", "limit": "none"}  # options that are no numbers if they are left out
 
 
 def _meaning_of_optimizer(name: str) -> str:
     """How it is written, with its defaults, and what it is."""
-    parameters = built_in()[name].parameters if name in KNOWN else {}
+    parameters = named_rule(name).parameters if name in OPTIMIZERS else {}
     untold = {**UNSET, **(UNTOLD if name in MATRIX_AWARE else {})}
     written = [f"{o} = {untold.get(o) or _default(parameters.get(o))}" for o in options_of_known()[name]]
-    meant = f": {OPTIMIZERS[name]}" if name in OPTIMIZERS else ""
-    return f"`{name}({', '.join(written)})`{meant}"
+    meaning = OPTIMIZERS[name].meaning if name in OPTIMIZERS else MATRIX_AWARE.get(name)
+    return f"`{name}({', '.join(written)})`" + (f": {meaning}" if meaning else "")
 
 
 def _default(value: tree.Tree | None) -> str:
@@ -84,6 +75,8 @@ def meaning_of_word(word: str) -> str:
     """Empty if it has none in the language."""
     if word in WORDS:
         return WORDS[word]
+    if word in LOSSES:
+        return LOSSES[word].meaning
     if word in options_of_known():
         return _meaning_of_optimizer(word)
     if word not in FUNCTIONS:

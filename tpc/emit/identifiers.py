@@ -10,6 +10,7 @@ import keyword
 from collections.abc import Iterable, Sequence
 
 from tpc.core.expr import Gather, Index
+from tpc.core.names import distinct
 
 TAKEN = (
     frozenset(keyword.kwlist)
@@ -39,10 +40,7 @@ class Identifiers:
             if c != "]"
         )
         plain = (plain if plain[:1].isalpha() else f"x{plain}").rstrip("_")
-        found, k = plain, 1
-        while found in self.used:
-            k += 1
-            found = f"{plain}_{k}"
+        found = distinct(plain, self.used)
         self.used.add(found)
         return found
 

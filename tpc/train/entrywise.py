@@ -27,7 +27,7 @@ from tpc.train.matrix_aware import (
     orthogonalised,
     spectral_step,
 )
-from tpc.train.optimizer_rules import BELOW_ONE, KNOWN, OVER, OptimizerRule, rule_of, states_of
+from tpc.train.optimizer_rules import BELOW_ONE, OPTIMIZERS, OVER, OptimizerRule, rule_of, states_of
 from tpc.train.records import Index, Record
 from tpc.train.scene import Scene
 from tpc.train.simplified import number_in, simplified
@@ -54,8 +54,8 @@ class Entrywise:
 def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
     """The optimizer of an `update` line other than `sgd`. Raises RefusedError."""
     m, name = Maker(update.span), update.name.name
-    if name not in (*scene.optimizers, *KNOWN, *MATRIX_AWARE):
-        known = ("sgd", *KNOWN, *MATRIX_AWARE, *scene.optimizers)
+    if name not in (*scene.optimizers, *OPTIMIZERS, *MATRIX_AWARE):
+        known = ("sgd", *OPTIMIZERS, *MATRIX_AWARE, *scene.optimizers)
         raise RefusedError(catalogue.options.unknown_word(update.name.span, name, "an optimizer", known))
     options = options_of(update.options)
     own = name in MATRIX_AWARE
@@ -63,7 +63,7 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
     if name in scene.optimizers and OVER in scene.functions and rule.reads(OVER):
         why = "has a meaning in every rule, and is a function of the file, too"
         raise RefusedError(catalogue.optimizers.rule_name(update.name.span, OVER, why))
-    if "decay" in options and "decay" not in rule.options and name in KNOWN:
+    if "decay" in options and "decay" not in rule.options and name in OPTIMIZERS:
         raise RefusedError(catalogue.optimizers.coupled_decay(options["decay"].span, name))
     check_options(update.options, OPTIONS if own else rule.options, name)
     needed = ("lr", *(p for p, default in rule.parameters.items() if default is None))
@@ -76,7 +76,7 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
 
     parameters = {p: value(p, default or m.number(0)) for p, default in rule.parameters.items()}
     for parameter, x in {**parameters, "decay": value("decay", m.number(0))}.items():
-        check_parameter(scene, parameter, x, built_in=own or name in KNOWN)
+        check_parameter(scene, parameter, x, built_in=own or name in OPTIMIZERS)
     bounds: list[Tree | None] = []
     for option in ("clip", "limit"):
         given = options.get(option)

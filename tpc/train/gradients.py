@@ -81,7 +81,7 @@ def gradient_at(scene: Scene, point: Point, loss: NamedLoss, descent: Descent, m
     scene.passes.append(pass_of(scene, point.network.name.name, out.name, forward, training=True))
     prediction = prediction_of(scene, forward, value, out, examples)
     function, name, span = loss
-    check_prediction(name, span, prediction)
+    check_prediction(function, name, span, prediction)
     weight = m.div(m.number(1), m.mul(*(c.count for c in point.means)))
     chi, lines = slopes(scene, function, prediction, out, point, m)
     coefficient = weight if out.shape else m.mul(weight, m.member(chi, tuple(map(m.name, point.prefix))))

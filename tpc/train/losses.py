@@ -17,7 +17,6 @@ from tpc.train.checks import check_application
 from tpc.train.derivative import derivative, jump_in
 from tpc.train.scene import Scene
 
-NAMES = ("mse", "xent", "logistic", "hinge", "huber")
 Entry = Callable[[tuple[Tree, ...]], Tree]
 
 
@@ -40,16 +39,25 @@ class LabelledOutput:
 
 Value = Callable[[Maker, LabelledOutput], Tree]
 Slope = Callable[[Maker, LabelledOutput, tuple[Tree, ...]], Tree]
+Lack = Callable[[LabelledOutput], str]
+
+
+def _nothing(p: LabelledOutput) -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class LossFunction:
-    """A loss and its derivative."""
+    """A loss: all that is known of it."""
 
     # of one example
     value: Value
     # its derivative in the output at an index (the empty one for a scalar network)
     slope: Slope
+    # what it is, as a formula
+    meaning: str = ""
+    # what it needs that a prediction does not have, in words; empty if there is nothing
+    lack: Lack = _nothing
 
 
 def loss_of(scene: Scene, node: tree.Loss | None, name: tree.Name | None) -> LossFunction:
@@ -58,37 +66,18 @@ def loss_of(scene: Scene, node: tree.Loss | None, name: tree.Name | None) -> Los
         return own_loss(scene, node, node.value)
     word = name if node is None else node.name
     assert word is not None
-    if word.name not in NAMES:
-        raise RefusedError(catalogue.trainings.unknown_loss(word.span, word.name, NAMES))
+    if word.name not in LOSSES:
+        raise RefusedError(catalogue.trainings.unknown_loss(word.span, word.name, tuple(LOSSES)))
     if node is not None and node.options:
         raise RefusedError(catalogue.options.no_options(node.options[0].span, word.name))
-    return {
-        "mse": LossFunction(*_coordinatewise(_mse, _mse_slope)),
-        "huber": LossFunction(*_coordinatewise(_huber, _huber_slope)),
-        "logistic": LossFunction(_logistic, _logistic_slope),
-        "hinge": LossFunction(_hinge, _hinge_slope),
-        "xent": LossFunction(_xent, _xent_slope),
-    }[word.name]
+    return LOSSES[word.name]
 
 
-def check_prediction(name: str, at: Span, p: LabelledOutput) -> None:
-    """Whether a loss by name fits what is predicted. Raises RefusedError."""
-    if name == "xent" and (p.units is None or not p.classes):
-        raise RefusedError(
-            catalogue.trainings.loss_needs(
-                at, name, "a network of several outputs, and labels declared `input y[…] : index(k)`"
-            )
-        )
-    if name == "hinge" and not p.classes:
-        raise RefusedError(
-            catalogue.trainings.loss_needs(
-                at, name, "labels declared `input y[…] : index(k)` (of a scalar network, 0 or 1)"
-            )
-        )
-    if name == "logistic" and p.units is not None:
-        raise RefusedError(
-            catalogue.trainings.loss_needs(at, name, "a scalar network; `xent` takes several outputs")
-        )
+def check_prediction(loss: LossFunction, name: str, at: Span, p: LabelledOutput) -> None:
+    """Whether a loss fits what is predicted. Raises RefusedError."""
+    lack = loss.lack(p)
+    if lack:
+        raise RefusedError(catalogue.trainings.loss_needs(at, name, lack))
 
 
 def check_loss(scene: Scene, value: Tree, parameters: set[str]) -> None:
@@ -129,10 +118,14 @@ def own_loss(scene: Scene, node: tree.Loss, value: Tree) -> LossFunction:
     def put(x: Tree, p: LabelledOutput, i: tuple[Tree, ...]) -> Tree:
         return substituted(x, {f.name: p.f(i), y.name: p.y(i)})
 
-    return LossFunction(*_coordinatewise(lambda m, p, i: put(value, p, i), lambda m, p, i: put(slope, p, i)))
+    return LossFunction(
+        *summed_over_outputs(lambda m, p, i: put(value, p, i), lambda m, p, i: put(slope, p, i))
+    )
 
 
-def _coordinatewise(value: Slope, slope: Slope) -> tuple[Value, Slope]:
+def summed_over_outputs(value: Slope, slope: Slope) -> tuple[Value, Slope]:
+    """The sum over outputs of a loss of each, and its derivative."""
+
     def total(m: Maker, p: LabelledOutput) -> Tree:
         if p.units is None:
             return value(m, p, ())
@@ -214,3 +207,28 @@ def _partition(m: Maker, p: LabelledOutput, at: Tree) -> Tree:
 def _xent_slope(m: Maker, p: LabelledOutput, i: tuple[Tree, ...]) -> Tree:
     share = m.div(m.number(1), _partition(m, p, i[0]))  # not e^{f_i - f_y} over the sum: both may overflow
     return m.sub(share, m.equal(i[0], p.at))
+
+
+def _classes_of_several(p: LabelledOutput) -> str:
+    fits = p.units is not None and p.classes
+    return "" if fits else "a network of several outputs, and labels declared `input y[…] : index(k)`"
+
+
+def _classes(p: LabelledOutput) -> str:
+    return "" if p.classes else "labels declared `input y[…] : index(k)` (of a scalar network, 0 or 1)"
+
+
+def _scalar(p: LabelledOutput) -> str:
+    return "" if p.units is None else "a scalar network; `xent` takes several outputs"
+
+
+# by name; whatever is added is a loss as these are
+LOSSES: dict[str, LossFunction] = {
+    "mse": LossFunction(*summed_over_outputs(_mse, _mse_slope), "(f − y)²/2, summed over outputs"),
+    "xent": LossFunction(_xent, _xent_slope, "log Σ exp(f_k) − f_y, of class labels", _classes_of_several),
+    "logistic": LossFunction(_logistic, _logistic_slope, "log(1 + exp(−y·f))", _scalar),
+    "hinge": LossFunction(_hinge, _hinge_slope, "max(0, 1 − y·f)", _classes),
+    "huber": LossFunction(
+        *summed_over_outputs(_huber, _huber_slope), "e²/2 for |e| ≤ 1, and |e| − 1/2 beyond, e = f − y"
+    ),
+}

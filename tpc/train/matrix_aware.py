@@ -28,7 +28,8 @@ from tpc.train.weights import Weight
 if TYPE_CHECKING:
     from tpc.train.entrywise import Lines
 
-MATRIX_AWARE = ("muon",)
+# the optimizers that act on a matrix as a whole, each with its meaning
+MATRIX_AWARE = {"muon": "the momentum with its singular values made alike"}
 # of options that are not told, as they would be written
 UNTOLD = {"momentum": "0.95", "nesterov": "1", "steps": "5", "coefficients": "[3.4445, -4.775, 2.0315]"}
 OPTIONS = ("lr", "momentum", "nesterov", "steps", "coefficients", DECOUPLED, "clip")

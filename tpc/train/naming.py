@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain, count, islice
 
-from tpc.core.functions import CONSTANTS, is_function
+from tpc.core.functions import CONSTANTS, FUNCTIONS, SUGARED
+from tpc.core.names import Together, numbered
 from tpc.syntax import tree
 from tpc.syntax.layout import RESERVED
 from tpc.syntax.walk import walk
@@ -36,10 +37,8 @@ class Names:
 
     def fresh(self, wish: str) -> str:
         base, _, _ = wish.partition("$")
-        name, k = base, 0
-        while name in self.taken or is_function(name):
-            k += 1
-            name = f"{base}${k}"
+        taken = Together((self.taken, FUNCTIONS, SUGARED))
+        name = numbered(f"{base}$", taken) if base in taken else base
         self.taken.add(name)
         return name
 

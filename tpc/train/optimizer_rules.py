@@ -8,7 +8,7 @@ step, from 0 on. `over(a, b)` is a/b, and 0 where b is; no b of the rules here i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from tpc.diagnostics import catalogue
@@ -22,48 +22,89 @@ OVER = "over"
 GIVEN = ("g", "t", OVER)
 RATE = ("lr", "clip", "limit")  # options of every optimizer
 DECOUPLED = "decay"
-# Kingma and Ba, arXiv 1412.6980 (Adam, Adamax); Loshchilov and Hutter, 1711.05101 (AdamW); Bernstein et al.,
-# 1802.04434 (signSGD); Chen et al., 2302.06675 (Lion); Duchi et al., JMLR 12 (Adagrad); Dozat, ICLR 2016
-TEXT = """
+BELOW_ONE = ("beta", "beta1", "beta2", "momentum")  # parameters of averages
+
+
+@dataclass(frozen=True, slots=True)
+class NamedOptimizer:
+    """All that is known of an optimizer by its name."""
+
+    # its rule, as an `optimizer` block
+    text: str
+    # what it is, in a few words, if its name does not say that
+    meaning: str = ""
+    # whether its `update` line may have decay, which is beside the rule
+    decays: bool = True
+    # the rule in place of it where an option is given, and is not 0
+    variants: tuple[tuple[str, str], ...] = ()
+
+
+ADAM = """
 optimizer adam(beta1 = 0.9, beta2 = 0.999, eps = 1e-8, root = 0):
     m = beta1*m + (1 - beta1)*g
     v = beta2*v + (1 - beta2)*g^2
     return over(m/(1 - beta1^(t + 1)), sqrt(v/(1 - beta2^(t + 1))) + eps)
-optimizer adam_root(beta1 = 0.9, beta2 = 0.999, eps = 1e-8, root = 1):
+"""
+ADAM_ROOT = """
+optimizer adam(beta1 = 0.9, beta2 = 0.999, eps = 1e-8, root = 1):
     m = beta1*m + (1 - beta1)*g
     v = beta2*v + (1 - beta2)*g^2
     return over(m/(1 - beta1^(t + 1)), sqrt(v/(1 - beta2^(t + 1)) + eps^2))
+"""
+# Kingma and Ba, arXiv 1412.6980 (Adam, Adamax); Loshchilov and Hutter, 1711.05101 (AdamW); Bernstein et al.,
+# 1802.04434 (signSGD); Chen et al., 2302.06675 (Lion); Duchi et al., JMLR 12 (Adagrad); Dozat, ICLR 2016
+OPTIMIZERS: dict[str, NamedOptimizer] = {
+    "adam": NamedOptimizer(ADAM, decays=False, variants=(("root", ADAM_ROOT),)),
+    "adamw": NamedOptimizer(ADAM, "decay beside the rule", variants=(("root", ADAM_ROOT),)),
+    "signsgd": NamedOptimizer(
+        """
 optimizer signsgd(momentum = 0, eps = 0):
     m = momentum*m + (1 - momentum)*g
     return sign(m)
-optimizer signsgd_smooth(momentum = 0, eps = 0):
+""",
+        "the sign of the gradient's average",
+        variants=(
+            (
+                "eps",
+                """
+optimizer signsgd(momentum = 0, eps = 0):
     m = momentum*m + (1 - momentum)*g
     return over(m, sqrt(m^2 + eps^2))
+""",
+            ),
+        ),
+    ),
+    "rmsprop": NamedOptimizer("""
 optimizer rmsprop(beta2 = 0.99, eps = 1e-8, momentum = 0):
     v = beta2*v + (1 - beta2)*g^2
     b = momentum*b + over(g, sqrt(v) + eps)
     return b
+"""),
+    "adagrad": NamedOptimizer("""
 optimizer adagrad(eps = 1e-10):
     v = v + g^2
     return over(g, sqrt(v) + eps)
+"""),
+    "lion": NamedOptimizer("""
 optimizer lion(beta1 = 0.9, beta2 = 0.99):
     u = beta1*m + (1 - beta1)*g
     m = beta2*m + (1 - beta2)*g
     return sign(u)
+"""),
+    "adamax": NamedOptimizer("""
 optimizer adamax(beta1 = 0.9, beta2 = 0.999, eps = 1e-8):
     m = beta1*m + (1 - beta1)*g
     u = max(beta2*u, abs(g) + eps)
     return over(m/(1 - beta1^(t + 1)), u)
+"""),
+    "nadam": NamedOptimizer("""
 optimizer nadam(beta1 = 0.9, beta2 = 0.999, eps = 1e-8):
     m = beta1*m + (1 - beta1)*g
     v = beta2*v + (1 - beta2)*g^2
     n = beta1*m/(1 - beta1^(t + 2)) + (1 - beta1)*g/(1 - beta1^(t + 1))
     return over(n, sqrt(v/(1 - beta2^(t + 1))) + eps)
-"""
-KNOWN = ("adam", "adamw", "signsgd", "rmsprop", "adagrad", "lion", "adamax", "nadam")
-WITHOUT_DECAY = ("adam",)
-BELOW_ONE = ("beta", "beta1", "beta2", "momentum")  # parameters of averages
-SAME = {"adamw": "adam", "adamw_root": "adam_root"}
+"""),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +115,13 @@ class OptimizerRule:
     parameters: Mapping[str, Tree | None]
     lines: tuple[tuple[str, Tree], ...]
     result: Tree
+    # whether an `update` line of it may have decay
+    decays: bool = True
 
     @property
     def options(self) -> tuple[str, ...]:
         """The options that an `update` line of it may have."""
-        decay = () if self.name in WITHOUT_DECAY else (DECOUPLED,)
+        decay = (DECOUPLED,) if self.decays else ()
         return (*RATE[:1], *self.parameters, *decay, *RATE[1:])
 
     def reads(self, name: str) -> bool:
@@ -86,16 +129,17 @@ class OptimizerRule:
         return any(name in reads(value) for value in (*dict(self.lines).values(), self.result))
 
 
+def named_rule(name: str, option: str = "") -> OptimizerRule:
+    """The rule of an optimizer that is known by its name, or that in place of it where an option is given."""
+    known = OPTIMIZERS[name]
+    return _parsed(name, dict(known.variants)[option] if option else known.text, known.decays)
+
+
 @cache
-def built_in() -> Mapping[str, OptimizerRule]:
-    found = {}
-    for statement in parse_file(TEXT, "optimizers").statements:
-        assert isinstance(statement, tree.Optimizer)
-        found[statement.name.name] = read(statement)
-    for name, other in SAME.items():
-        rule = found[other]
-        found[name] = OptimizerRule(name, rule.parameters, rule.lines, rule.result)
-    return found
+def _parsed(name: str, text: str, decays: bool) -> OptimizerRule:
+    (statement,) = parse_file(text, "optimizers").statements
+    assert isinstance(statement, tree.Optimizer)
+    return replace(read(statement), name=name, decays=decays)
 
 
 def rule_of(name: str, options: Mapping[str, tree.Option], own: Mapping[str, OptimizerRule]) -> OptimizerRule:
@@ -107,9 +151,7 @@ def rule_of(name: str, options: Mapping[str, tree.Option], own: Mapping[str, Opt
         value = options[option].value if option in options else None
         return value is not None and not (isinstance(value, tree.Literal) and not value.value)
 
-    if name in ("adam", "adamw") and given("root"):
-        return built_in()[f"{name}_root"]
-    return built_in()["signsgd_smooth" if name == "signsgd" and given("eps") else name]
+    return named_rule(name, next((option for option, _ in OPTIMIZERS[name].variants if given(option)), ""))
 
 
 def read(statement: tree.Optimizer) -> OptimizerRule:

@@ -16,7 +16,7 @@ from tpc.train.descent import SGD_OPTIONS, Descent, Sgd, sgd_of
 from tpc.train.entrywise import Entrywise, entrywise_of
 from tpc.train.matrix_aware import MATRIX_AWARE, OPTIONS, check_matrix
 from tpc.train.naming import Names
-from tpc.train.optimizer_rules import KNOWN, built_in
+from tpc.train.optimizer_rules import OPTIMIZERS, named_rule
 from tpc.train.scene import Scene
 from tpc.train.weights import Weight
 
@@ -25,7 +25,7 @@ OF, OTHERWISE = "of", "otherwise"
 
 def options_of_known() -> Mapping[str, tuple[str, ...]]:
     """The optimizers that have names of their own, each with the options that its `update` line may have."""
-    known = {name: built_in()[name].options for name in KNOWN}
+    known = {name: named_rule(name).options for name in OPTIMIZERS}
     return {"sgd": SGD_OPTIONS, **known, **dict.fromkeys(MATRIX_AWARE, OPTIONS)}
 
 

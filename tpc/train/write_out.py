@@ -30,7 +30,7 @@ from tpc.train.checks import check_cycles, check_network
 from tpc.train.matrix_aware import MATRIX_AWARE
 from tpc.train.naming import Names
 from tpc.train.network_calls import Calls
-from tpc.train.optimizer_rules import KNOWN, read
+from tpc.train.optimizer_rules import OPTIMIZERS, read
 from tpc.train.parametrization import Scaling, WeightExponents, kind_of, parametrization_of, ratios
 from tpc.train.scene import Scene, declared_names, is_one, outer_of
 from tpc.train.training_options import check_options, option_value, options_of
@@ -264,7 +264,7 @@ class Writer:
         out.append(made)
 
     def optimizer(self, s: tree.Optimizer) -> None:
-        if s.name.name == "sgd" or s.name.name in (*KNOWN, *MATRIX_AWARE):
+        if s.name.name == "sgd" or s.name.name in (*OPTIMIZERS, *MATRIX_AWARE):
             raise RefusedError(catalogue.names.built_in(s.name.span, s.name.name))
         self.scene.optimizers[s.name.name] = read(s)
 

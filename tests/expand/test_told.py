@@ -1,0 +1,58 @@
+"""What is told of powers of n: what names stand for, and where that which grows comes from."""
+
+from fractions import Fraction
+
+import pytest
+
+import tpc
+from tpc.expand import expand
+from tpc.expand.rename import Meaning, notes_on
+
+HEAD = "width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\n"
+ZERO, HALF = Fraction(0), Fraction(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("meanings", "said"),
+    [
+        ([Meaning("x", "y", ZERO, 0)], "x: the limit of y."),
+        ([Meaning("x", "y", HALF, 0)], "x: the limit of n^(-1/2)·y."),
+        ([Meaning("a", "b", HALF, 0), Meaning("x", "y", HALF, 0)], "a, x: the limit of n^(-1/2)·(b, y)."),
+        ([Meaning("x", "y", -HALF, 1)], "x: the limit of n^(1/2)·(y - its first term)."),
+        ([Meaning("x", "y", -HALF, 2)], "x: the limit of n^(1/2)·(y - its first 2 terms)."),
+        (
+            [Meaning("a", "b", ZERO, 1), Meaning("x", "y", ZERO, 1)],
+            "a, x: the limit of (b, y - their first terms).",
+        ),
+        (
+            [Meaning("x", "y", ZERO, 0, initial=True)],
+            "x: what the start gives to y: Gaussian, and what the limit is conditioned on.",
+        ),
+    ],
+)
+def test_what_names_stand_for(meanings, said):
+    assert notes_on(meanings) == (said,)
+
+
+def test_names_of_different_kinds_are_told_apart():
+    notes = notes_on([Meaning("x", "y", ZERO, 0), Meaning("a", "b", HALF, 0)])
+    assert [note.split(":")[0] for note in notes] == ["x", "a"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "line"),
+    [
+        ("c = mean(u^2)\noutput d = n^(1/2)*c\n", 5),  # the mean is of order 1, and does not grow
+        ("c = n^(1/2)*mean(u^2)\noutput d = 2*c\n", 4),
+    ],
+)
+def test_the_line_that_grows_is_told(lines, line):
+    with pytest.raises(tpc.TpcError) as caught:
+        expand(tpc.parse(HEAD + lines))
+    assert caught.value.diagnostics[0].at.span.line == line
+
+
+def test_a_choice_is_as_large_as_the_larger_of_its_sides():
+    text = HEAD + "x = where(v > 0, n^(-1/2)*u^2, n^(-1)*u^2)\noutput q = n^(1/2)*mean(x)\n"
+    q = tpc.parse(text).compile(method="nodes", samples=512, repeats=4)({})["q"]
+    assert abs(float(q.value) - 0.5) < 5 * float(q.stderr) + 1e-9
