@@ -18,7 +18,7 @@ from tpc.core.deep import unwound
 DEPTH = int(os.environ.get("TPC_DEPTH", "24"))
 ROOM = 320  # frames: a chain takes more where each of its members has a few of its own
 # of which formulas have many derivatives
-SHALLOW = {"recurrent": 3, "residual": 8, "attentive": 3, "normalised": 3}
+SHALLOW = {"recurrent": 3, "residual": 8, "attentive": 2, "normalised": 2}
 PAIRED = (programs.recurrent, programs.read_along)
 GROWING = [(net, uses) for net in programs.NETWORKS for uses in (programs.KERNEL, programs.TRAINED)]
 

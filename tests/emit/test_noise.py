@@ -9,9 +9,9 @@ from tests.bench.long_training import PROGRAM, inputs
 
 @pytest.mark.usefixtures("optimised")
 def test_errors_do_not_breed_in_long_trainings():
-    """300 steps: the limit's losses from few points are those from eight times as many, within the errors. Of
-    products whose errors do not fit together each of 300 directions would send its own back."""
-    steps = 300
+    """200 steps: the limit's losses from few points are those from eight times as many, within the errors. Of
+    products whose errors do not fit together each of 200 directions would send its own back."""
+    steps = 200
     program, given = tpc.load(PROGRAM, dims={"T": steps}), inputs(steps, 0.1)
     module = program.compile(samples=1024, repeats=8).module
     few = module.claims(module.evaluations(given, lambda k: module.draw(1024, k), 8))["loss"]

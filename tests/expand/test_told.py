@@ -53,6 +53,6 @@ def test_the_line_that_grows_is_told(lines, line):
 
 
 def test_a_choice_is_as_large_as_the_larger_of_its_sides():
-    text = HEAD + "x = where(v > 0, n^(-1/2)*u^2, n^(-1)*u^2)\noutput q = n^(1/2)*mean(x)\n"
+    text = HEAD + "x = u*where(v > 0, n^(-1/2)*u, n^(-1)*u)\noutput q = n^(1/2)*mean(x)\n"
     q = tpc.parse(text).compile(method="nodes", samples=512, repeats=4)({})["q"]
     assert abs(float(q.value) - 0.5) < 5 * float(q.stderr) + 1e-9

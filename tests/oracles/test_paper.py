@@ -114,17 +114,3 @@ def test_remark_f_1_both_writings_agree():
     within(result["c1"], expected)
     within(result["c2"], expected)
     assert result["gap"].value < 1e-20
-
-
-def test_every_program_has_small_standard_errors_by_default():
-    for path in sorted(PROGRAMS.glob("*/*.tp")):
-        program = tpc.load(path)
-        if any(i.default is None for i in program.inputs) or {o.name for o in program.outputs} == {
-            "S",
-            "Theta",
-        }:
-            continue  # it needs data, or is a kernel: these have their own tests
-        result = run(path)
-        for outcome in result.outputs.values():
-            if outcome.stderr is not None:
-                assert np.all(outcome.stderr <= 0.02 * np.maximum(0.1, np.abs(outcome.value))), path

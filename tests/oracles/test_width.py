@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tpc
@@ -17,10 +18,31 @@ def test_finite_width_tends_to_the_limit(path):
     program = tpc.load(path)
     random = random_in_the_limit(program)  # then means over it are compared
     result = program.compile(initial="integrate" if random else None)({})
+    if not random:
+        require_small_errors(result)
     report = tpc.verify(
         result.limits, [program.simulate(width=width, seeds=32) for width in (128, 256, 512)], random=random
     )
     assert report.agrees, str(report)
+
+
+def require_small_errors(result):
+    for name, outcome in result.outputs.items():
+        if outcome.stderr is not None:
+            assert np.all(outcome.stderr <= 0.02 * np.maximum(0.1, np.abs(outcome.value))), name
+
+
+def test_every_other_program_has_small_standard_errors_by_default():
+    """Of those that need data, and of kernels, there are tests of their own."""
+    for path in sorted(PROGRAMS.glob("*/*.tp")):
+        program = tpc.load(path)
+        shown = path in SHIPPED and not random_in_the_limit(program)
+        if (
+            not shown
+            and all(given.default is not None for given in program.inputs)
+            and {output.name for output in program.outputs} != {"S", "Theta"}
+        ):
+            require_small_errors(program.compile()({}))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

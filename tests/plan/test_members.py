@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tpc
+from tests.values import values_only
 from tpc.core.expr import Gather
 from tpc.core.program import For, MatMul
 from tpc.plan.gaussians import lay_out
@@ -76,8 +77,10 @@ def capacity(program):
 @pytest.mark.parametrize(("depth", "residual"), [(2, False), (3, True)])
 def test_a_family_has_the_gaussians_of_separate_weights_and_their_numbers(depth, residual):
     one, other = (
-        tpc.parse(net(depth, family=family, residual=residual)).compile(
-            method="nodes", samples=256, repeats=2
+        values_only(
+            tpc.parse(net(depth, family=family, residual=residual)).compile(
+                method="nodes", samples=256, repeats=2
+            )
         )
         for family in (True, False)
     )
@@ -201,7 +204,9 @@ def test_a_variance_that_depends_on_the_member():
         "matrix C : n x n ~ N(0, 3/n)\nmatrix D : n x n ~ N(0, 1/n)",
     )
     other = other.replace("A[2]", "C").replace("A[0]", "D")
-    one, two = (tpc.parse(t).compile(method="nodes", samples=512, repeats=2)({}) for t in (text, other))
+    one, two = (
+        values_only(tpc.parse(t).compile(method="nodes", samples=512, repeats=2))({}) for t in (text, other)
+    )
     assert one["m"].value == two["m"].value == pytest.approx(3, abs=0.3)
     assert one["o"].value == two["o"].value
 
