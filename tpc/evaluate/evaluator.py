@@ -164,11 +164,16 @@ class Evaluator:
         seed = require_whole("--seed", seed, 0, self.program.name)
         given = bind_inputs(self.program, self.inputs_with_start(inputs, seed))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
-        aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
         folder = None if checkpoint is None else Path(checkpoint)
         run = StagedRun(self, given, seed, progress, folder, mesh, compiling, rounds)
-        stage = self._last_stage(run, aim)
-        result = Result(
+        aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
+        result = self._result(self._last_stage(run, aim), given, seed)
+        if result.diverged:
+            raise DivergedError(result)
+        return result
+
+    def _result(self, stage: Stage, given: Mapping[str, np.ndarray], seed: int) -> Result:
+        return Result(
             self.program.name,
             stage.plan,
             self._outcomes(stage.found, given, seed, reasons(stage.claims)),
@@ -177,9 +182,6 @@ class Evaluator:
             None if self.start is None else self.start.started(given),
             stage.interrupted,
         )
-        if result.diverged:
-            raise DivergedError(result)
-        return result
 
     def sweep(
         self,
