@@ -58,6 +58,20 @@ def test_the_tutorial_shows_what_new_writes():
     assert blocks("tutorial.md", "text")[0].splitlines() == data[:3]
 
 
+def test_python_of_the_comparison():
+    x = np.random.default_rng(0).standard_normal((5, 3))
+    network = "\n".join(
+        line
+        for line in blocks("comparison.md", "tp")[0].split("\n")
+        if not line.startswith(("input", "output"))
+    )
+    here = {"tpc": tpc, "network": network, "x": x, "y": x[:, 0], "z": x[:2] + 0.1}
+    for block in blocks("comparison.md", "python"):
+        exec(block, here)
+    assert here["S"].shape == here["Θ"].shape == (5, 5)
+    assert here["predicted"].mean.shape == (2,)
+
+
 def test_python_of_the_how_tos(tmp_path, monkeypatch):
     pytest.importorskip("sklearn")
     monkeypatch.chdir(tmp_path)

@@ -113,7 +113,7 @@ def _split(
 
 
 def _row(x: Expr, variable: str) -> Gather | None:
-    """j, if `x` is `where(k <= j, where(k >= j, 1, 0), 0)`."""
+    """j, if `x` is `where(k <= j, where(k >= j, 1, 0), 0)`, and j is read at affine indices."""
     own = Position(Affine.var(variable))
     match x:
         case Call(
@@ -125,7 +125,8 @@ def _row(x: Expr, variable: str) -> Gather | None:
             ),
         ):
             if below == own and above == Compare(">=", own, row) and (inner, outer) == ([ONE, ZERO], [ZERO]):
-                return Gather(name, tuple(i for i in index if isinstance(i, Affine)))
+                affine = tuple(i for i in index if isinstance(i, Affine))
+                return Gather(name, affine) if len(affine) == len(index) else None
     return None
 
 

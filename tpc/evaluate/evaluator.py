@@ -145,20 +145,18 @@ class Evaluator:
         """Evaluates the limit.
 
         inputs: arrays by name; those with a default may be left out. progress: called with the repeats done
-        and all. compiling: called before the limit is compiled, with the predicted seconds.
-        rounds: called with the rounds of the longest loop that are done and all, of all repeats, where one
-        takes long (20 s or more, as predicted).
-        checkpoint: a folder that keeps every repeat that is done, and from which the same run (or one with
-        more repeats) resumes, bit for bit. devices: how many devices (of each process, if there are several)
-        share the samples; the numbers are the same, to rounding. error: what repeats and points are
-        added for, a number, or "0.5%" of the values; unless samples or repeats were asked for it is 1 % of
-        the values, of 0.1 at least, as far as it takes no more than 8 times as long.
+        and all. compiling: called before the limit is compiled, with the predicted seconds. rounds: called
+        with the rounds of the longest loop done and all, where a repeat takes 20 s or more. checkpoint: a
+        folder that keeps every repeat that is done, and from which the same run (or one with more repeats)
+        resumes, bit for bit. devices: how many devices (of each process, if there are several) share the
+        samples; the numbers are the same, to rounding. error: what repeats and points are added for, a
+        number, or "0.5%" of the values; unless samples or repeats were asked for it is 1 % of the values, of
+        0.1 at least, as far as it takes no more than 8 times as long.
         Returns every output with its standard error (None where exact). Interrupted (Ctrl-C), returns what
         the repeats that are done give, if these are two at least; `interrupted` and a note say so. Raises
-        TpcError for inputs that do not fit (TP50x, TP406), for devices that are not there (TP611) and
-        processes that differ (TP613), for a folder that cannot be written (TP606); DivergedError, a TpcError
-        (TP603) with what came before, for values that are not finite; KeyboardInterrupt if there is nothing
-        to return.
+        TpcError for inputs that do not fit (TP50x, TP406), devices that are not there (TP611), processes that
+        differ (TP613), a folder that cannot be written (TP606); DivergedError, a TpcError (TP603) with what
+        came before, for values that are not finite; KeyboardInterrupt if there is nothing to return.
         """
         if not self.program.outputs:
             raise TpcError(
@@ -168,11 +166,16 @@ class Evaluator:
         known = self._known_start(inputs, seed)
         given = bind_inputs(self.program, self.inputs_with_start(inputs, seed, known))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
-        aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
         folder = None if checkpoint is None else Path(checkpoint)
         run = StagedRun(self, given, seed, progress, folder, mesh, compiling, rounds)
-        stage = self._last_stage(run, aim)
-        result = Result(
+        aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
+        result = self._result(self._last_stage(run, aim), given, seed)
+        if result.diverged:
+            raise DivergedError(result)
+        return result
+
+    def _result(self, stage: Stage, given: Mapping[str, np.ndarray], seed: int) -> Result:
+        return Result(
             self.program.name,
             stage.plan,
             self._from_start(self._outcomes(stage), given, seed, stage.plan, known, mesh),
@@ -181,9 +184,6 @@ class Evaluator:
             None if self.start is None else self.start.started(given),
             stage.interrupted,
         )
-        if result.diverged:
-            raise DivergedError(result)
-        return result
 
     def sweep(
         self,

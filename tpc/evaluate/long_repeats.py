@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from tpc.plan.plan import CoefficientsPlan, Plan, VectorsPlan
 
 if TYPE_CHECKING:
-    from tpc.evaluate.evaluator import Evaluator
     from tpc.evaluate.in_parts import Training
     from tpc.evaluate.sharding import Points
 
@@ -27,8 +26,8 @@ class LongRepeats:
     Whether there are parts depends on the plan alone, so that a run which resumes does what it did before.
     """
 
-    evaluator: Evaluator
-    given: Mapping[str, Any]
+    # the loop on given points (None: on coefficients)
+    training_of: Callable[[Points | None], Training]
     # the rounds of all repeats
     total: int
     # called with the rounds done and all
@@ -40,7 +39,11 @@ class LongRepeats:
 
     @classmethod
     def of(
-        cls, evaluator: Evaluator, plan: Plan, given: Mapping[str, Any], count: int, told: Rounds | None
+        cls,
+        training_of: Callable[[Points | None], Training],
+        plan: Plan,
+        count: int,
+        told: Rounds | None,
     ) -> LongRepeats | None:
         """None for repeats that are short, or have no loop whose rounds come one after another."""
         if not isinstance(plan, VectorsPlan) or plan.seconds < LONG:
@@ -48,7 +51,7 @@ class LongRepeats:
         loop = plan.structure.longest_loop()
         if loop is None or not (plan.sampled or isinstance(plan, CoefficientsPlan)):
             return None
-        return cls(evaluator, given, count * loop.greatest, told)
+        return cls(training_of, count * loop.greatest, told)
 
     def evaluated(
         self, k: int, points: Points | None, wait: Callable[[Any], None]
@@ -59,7 +62,7 @@ class LongRepeats:
         the repeat.
         """
         if self.training is None:
-            self.training = self.evaluator.training(self.given, points=points)
+            self.training = self.training_of(points)
         training = self.training if points is None else self.training.at(points)
         state, every = training.start(), -(-training.rounds // PARTS)
         while state.round < training.rounds:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from threading import Event, Lock
 from types import ModuleType
 from typing import Any
@@ -45,6 +46,46 @@ def workers(plan: Plan, missing: int, each: float) -> int:
     )
 
 
+@dataclass
+class Repeats:
+    """How the repeats of a run are computed, in the main thread or in others."""
+
+    module: ModuleType
+    plan: Plan
+    inputs: Mapping[str, Any]
+    seed: int
+    long: LongRepeats | None
+    # held while points are drawn, which sets the filters of warnings, which threads share
+    drawing: Lock = field(default_factory=Lock)
+    # that nobody waits for others
+    over: Event = field(default_factory=Event)
+
+    def here(self, k: int, wait: Callable[[Any], None]) -> Any:
+        """Repeat k. wait: waits for arrays of which more is to be made."""
+        with self.drawing:
+            drawn = self.plan.sampled and not self.over.is_set()
+            points = self.module.draw(self.seed, k, self.plan.samples) if drawn else None
+        if self.over.is_set():
+            return None
+        if self.long is not None:
+            return self.long.evaluated(k, points, wait)
+        return self.module.evaluated(self.inputs, *(points or ()))
+
+    def apart(self, k: int) -> Any:
+        """Repeat k, computed to its end in a thread of its own."""
+        import jax
+
+        with precision(self.plan.dtype):
+            return jax.block_until_ready(self.here(k, self._unless_over))
+
+    def _unless_over(self, arrays: Any) -> None:
+        import jax
+
+        jax.block_until_ready(arrays)
+        if self.over.is_set():
+            raise KeyboardInterrupt
+
+
 def compute(
     module: ModuleType,
     plan: Plan,
@@ -66,46 +107,17 @@ def compute(
     count = workers(plan, len(missing) - 1, each)
     if not missing or (count == 1 and long is None):
         return
-    inputs, drawing, over = module.prepared(given), Lock(), Event()
-
-    def evaluated(k: int, points: Any, wait: Callable[[Any], None]) -> Any:
-        return module.evaluated(inputs, *points) if long is None else long.evaluated(k, points, wait)
-
-    def unless_over(arrays: Any) -> None:
-        import jax
-
-        jax.block_until_ready(arrays)
-        if over.is_set():
-            raise KeyboardInterrupt
-
-    def one(k: int) -> Any:
-        with precision(plan.dtype):
-            return computed(k)
-
-    def computed(k: int) -> Any:
-        import jax
-
-        with drawing:  # it sets the filters of warnings, which threads share
-            if over.is_set():
-                return None
-            points = module.draw(seed, k, plan.samples)
-        return None if over.is_set() else jax.block_until_ready(evaluated(k, points, unless_over))
-
+    repeats = Repeats(module, plan, module.prepared(given), seed, long)
     pool = ThreadPoolExecutor(count)
     try:
-        first, *others = missing
-        own = {first} if count > 1 else set(missing)
         coming = dict[int, Future[Any]]()
         for k in missing:
-            if k in own:
-                points = module.draw(seed, k, plan.samples) if plan.sampled else None
-                kept[k] = evaluated(k, points, kept.running.wait)
-            else:
-                kept[k] = kept.running.result(coming.pop(k))
-            if k == first and count > 1:
-                coming = {k: pool.submit(one, k) for k in others}
+            waited = coming.pop(k, None)
+            kept[k] = repeats.here(k, kept.running.wait) if waited is None else kept.running.result(waited)
+            if k == missing[0] and count > 1:
+                coming = {k: pool.submit(repeats.apart, k) for k in missing[1:]}
             if progress is not None:
                 progress(len(kept), plan.repeats)
     finally:
-        over.set()
+        repeats.over.set()
         pool.shutdown(wait=False, cancel_futures=True)

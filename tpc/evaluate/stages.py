@@ -26,6 +26,8 @@ from tpc.plan.plan import Plan, SampledPlan
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
+    from tpc.evaluate.in_parts import Training
+    from tpc.evaluate.sharding import Points
 
 ENOUGH = 2  # repeats that an interrupted run must have done for a standard error
 
@@ -156,6 +158,9 @@ class StagedRun:
             notes.append("interrupted before the errors were checked")
         return Stage(plan, kept, found, claims, repeats, stopped, tuple(notes))
 
+    def training_of(self, points: Points | None) -> Training:
+        return self.evaluator.training(self.given, points=points)
+
     def _load(self, plan: Plan, kept: Kept | None) -> Kept:
         """What is done already. Of several processes that work together, the first one has the folder."""
         if kept is not None and self.checkpoint is None:
@@ -186,7 +191,7 @@ class StagedRun:
                 module = self.evaluator.module  # an interruption of what JAX imports for it may be lost
                 if self.mesh is None:
                     left = plan.evaluations - len(kept)
-                    long = LongRepeats.of(self.evaluator, plan, self.given, left, self.rounds)
+                    long = LongRepeats.of(self.training_of, plan, left, self.rounds)
                     compute(module, plan, self.given, self.seed, kept, self.progress, each, long)
                 shown = None if len(kept) == plan.evaluations else self.progress
                 found: dict[str, Any] = module.run(

@@ -180,7 +180,11 @@ class Kinds:
         symbol = self.scope.symbols.get(base.name)
         if symbol is None or symbol.bound is None:
             return None
-        self.member(node.span, base.name, symbol, index, env)
+        inside = next((i for i in index if self.scope.affine(i, env) is None), None)
+        if inside is not None:
+            self.errors.append(catalogue.indices.index_in_index(inside.span))
+        else:
+            self.member(node.span, base.name, symbol, index, env)
         return symbol.bound
 
     # operators

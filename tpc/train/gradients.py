@@ -9,6 +9,7 @@ from tpc.diagnostics.diagnostic import RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in
 from tpc.train import checks
 from tpc.train.autodiff import Backward
 from tpc.train.build import Maker
@@ -137,7 +138,8 @@ def prediction_of(
                 checks.described(None, forward.shown(out.shape)),
             )
         )
-    variable = next(iter(scene.names.variables(1, forward.prefix)))
+    at = label.at(()) if classes or not label.shape else m.number(0)
+    variable, other = scene.names.variables(2, forward.prefix)
 
     def entry(i: tuple[Tree, ...]) -> Tree:
         return m.equal(i[0], label.at(())) if classes and i else label.at(i)
@@ -146,10 +148,18 @@ def prediction_of(
         units,
         value.at,
         entry,
-        label.at(()) if classes or not label.shape else m.number(0),
+        at,
         classes,
         variable,
+        other if classes and units is not None and _indirect(scene, at) else "",
     )
+
+
+def _indirect(scene: Scene, label: Tree) -> bool:
+    """Whether a label is read at an index that is itself read from an input."""
+    index = label.index if isinstance(label, tree.Indexed) else ()
+    known = (scene.outer.get(name.name) for i in index for name in names_in(i))
+    return any(outer is not None and outer.bound is not None for outer in known)
 
 
 def slopes(
@@ -157,7 +167,9 @@ def slopes(
 ) -> tuple[str, list[tree.Define]]:
     """The family χ = L'(f, y), and the line that makes it."""
     name = scene.names.fresh("chi")
-    variables = scene.names.variables(len(out.shape), [*point.prefix, prediction.variable])
+    variables = scene.names.variables(
+        len(out.shape), [*point.prefix, prediction.variable, prediction.searching]
+    )
     index = tuple(map(m.name, variables))
     clauses = [
         *point.examples.clauses,

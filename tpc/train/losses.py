@@ -35,6 +35,15 @@ class LabelledOutput:
     classes: bool
     # a bound variable for sums over outputs
     variable: str
+    # one more, where the label is no index itself, being read at what is read from an index; else ""
+    searching: str = ""
+
+    def chosen(self, m: Maker) -> Tree:
+        """The prediction at the output that the label names."""
+        if not self.searching or self.units is None:
+            return self.f((self.at,))
+        k = m.name(self.searching)
+        return m.sum([m.range(self.searching, self.units)], m.mul(m.equal(k, self.at), self.f((k,))))
 
 
 Value = Callable[[Maker, LabelledOutput], Tree]
@@ -190,22 +199,24 @@ def _hinge_slope(m: Maker, p: LabelledOutput, i: tuple[Tree, ...]) -> Tree:
 
 
 def _margin(m: Maker, p: LabelledOutput, k: Tree) -> Tree:
-    return m.add(m.number(1), p.f((k,)), m.neg(p.f((p.at,))))
+    return m.add(m.number(1), p.f((k,)), m.neg(p.chosen(m)))
 
 
 def _xent(m: Maker, p: LabelledOutput) -> Tree:
     """`log Σ_k e^{f_k} − f_y`, the exponents taken relative to `f_y`."""
-    return m.call("log", _partition(m, p, p.at))
+    return m.call("log", _partition(m, p, p.chosen(m)))
 
 
-def _partition(m: Maker, p: LabelledOutput, at: Tree) -> Tree:
-    """`Σ_k e^{f_k − f_at}`."""
+def _partition(m: Maker, p: LabelledOutput, one: Tree) -> Tree:
+    """`Σ_k e^{f_k − one}`, for one of the f."""
     assert p.units is not None
-    return m.sum([m.range(p.variable, p.units)], m.call("exp", m.sub(p.f((m.name(p.variable),)), p.f((at,)))))
+    return m.sum([m.range(p.variable, p.units)], m.call("exp", m.sub(p.f((m.name(p.variable),)), one)))
 
 
 def _xent_slope(m: Maker, p: LabelledOutput, i: tuple[Tree, ...]) -> Tree:
-    share = m.div(m.number(1), _partition(m, p, i[0]))  # not e^{f_i - f_y} over the sum: both may overflow
+    share = m.div(
+        m.number(1), _partition(m, p, p.f((i[0],)))
+    )  # not e^{f_i - f_y} over the sum: both may overflow
     return m.sub(share, m.equal(i[0], p.at))
 
 

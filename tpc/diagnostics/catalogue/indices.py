@@ -16,6 +16,15 @@ def not_affine(at: Span) -> Diagnostic:
     )
 
 
+def index_in_index(at: Span) -> Diagnostic:
+    return Diagnostic(
+        "TP301",
+        "an index that is read from an input is read at loop variables, not at another such index",
+        Label(at),
+        help="give as an input what the two together are, `input both[T] : index(d)` for `c[d[t]]`",
+    )
+
+
 def index_count(at: Span, name: str, wanted: int, given: int) -> Diagnostic:
     return Diagnostic(
         "TP302",
