@@ -23,8 +23,8 @@ ENOUGH_TO_TELL = 6  # repeats: errors of fewer are too large themselves
 def require_sizes(program: Program, repeats: int, found: Mapping[str, tuple[Any, Any]]) -> None:
     """Raises TpcError (TP748) where a run's outcome depends on the sign of what tends to 0.
 
-    What is 0 exactly at the points of all repeats is so at every width, and harmless; not so where numbers are
-    exact, and only the limit is known.
+    What is 0 exactly at the points of all repeats is so at every width, and harmless. Not so where numbers
+    are exact, and only the limit is known.
     """
     for output in program.outputs:
         if not output.check:

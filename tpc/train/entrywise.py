@@ -180,8 +180,7 @@ class EntrywiseUpdates:
         result = self.written(options_in(rule.result), known, own_rule)
         if optimizer.spectral is not None:
             step = spectral_step(lines, optimizer.spectral, result)
-            if optimizer.spectral.steps is None:
-                self.watched[jump_of(step, lines, records)] = lines.weight.name
+            self.watched[jump_of(step, lines, records)] = lines.weight.name
             return step.value
         self.watch(lines, result)
         return result

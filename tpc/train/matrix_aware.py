@@ -117,7 +117,7 @@ def spectral_step(lines: Lines, own: Orthogonalised, value: Tree) -> SpectralSte
 
 
 def jump_of(step: SpectralStep, lines: Lines, records: Sequence[Record]) -> str:
-    """The family of a number that is 0 where the polar factor of 0 is taken.
+    """The family of a number that is 0 where F is taken of 0, which jumps there: it has no regard to size.
 
     Of a table u it is the sum of E (u x)², x being what the weight is multiplied to in this step.
     """
