@@ -123,11 +123,11 @@ def test_finite_width_by_its_definition_on_matrices(case: dict[str, tuple[str, C
     lines = {name.replace("v", "V"): text for name, (text, _) in case.items()}
     updates = [f"update {text} of {name}" for name, text in lines.items()]
     updates.append("update adam(lr = 0.1) of b")
-    program = tpc.parse(TEXT.format(steps=4, updates="\n    ".join(updates)))
+    program = tpc.parse(TEXT.format(steps=2, updates="\n    ".join(updates)))
     rng = np.random.default_rng(3)
-    given = {"xi": rng.normal(size=(4, 3, 2)), "y": rng.normal(size=(4, 3)), "xs": rng.normal(size=(2, 2))}
-    found = program.simulate(given, width=24, seeds=[5]).outputs
-    drawn = draws(program, given, width=24, seed=5)
+    given = {"xi": rng.normal(size=(2, 3, 2)), "y": rng.normal(size=(2, 3)), "xs": rng.normal(size=(2, 2))}
+    found = program.simulate(given, width=16, seeds=[5]).outputs
+    drawn = draws(program, given, width=16, seed=5)
     start = {"U": drawn["U0"].T, "W": drawn["W"], "v": drawn["V0"], "b": drawn["b0"]}
     chosen = {name: own for name, (_, own) in case.items()} | {"b": Chosen(finite.adam(), 0.1)}
     losses, weights = finite.trained(start, given["xi"], given["y"], chosen)
@@ -150,3 +150,11 @@ def test_functions_in_factors_are_those_of_the_matrix(degenerate: bool) -> None:
         for factors, wanted in ((found, iterated(matrix, 5, QUINTIC)), (exact, iterated(matrix, None, ()))):
             product = rows.T @ factors @ columns / np.sqrt(30 * 40)
             np.testing.assert_allclose(product, wanted, atol=1e-10)
+
+
+@pytest.mark.parametrize("steps", ["exact", "5"])
+def test_a_direction_that_is_nowhere_is_an_error(steps: str) -> None:
+    text = LINEAR.format(steps=1, batch=1, d=1, options=f"momentum = 0, steps = {steps}")
+    with pytest.raises(tpc.TpcError, match="TP748") as found:
+        tpc.parse(text).compile()({"xi": [[[1]]], "y": [[0]], "xs": [[1]]})
+    assert "step 0" in str(found.value)

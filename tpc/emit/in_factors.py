@@ -111,7 +111,7 @@ def grow(emit: Expressions, op: OuterNonlin, frame: Frame) -> None:
             chain = frame.chain(gram_key(slots))
             if chain is None or not isinstance(part, Value):
                 continue
-            own = [loop for loop in loops if depends(part, loop[0])]
+            own = tuple(loop for loop in loops if depends(part, loop[0]))
             places = emit.affine(_place(slots, part.ref), _along(own, (), frame))
             if own:
                 places = Py(f"({places.text}).reshape(-1)") if len(own) > 1 else places

@@ -23,7 +23,8 @@ ENOUGH_TO_TELL = 6  # repeats: errors of fewer are too large themselves
 def require_sizes(program: Program, repeats: int, found: Mapping[str, tuple[Any, Any]]) -> None:
     """Raises TpcError (TP748) where a run's outcome depends on the sign of what tends to 0.
 
-    What is 0 exactly in all repeats is so at every width, and harmless.
+    What is 0 exactly at the points of all repeats is so at every width, and harmless. Not so where numbers
+    are exact, and only the limit is known.
     """
     for output in program.outputs:
         if not output.check:
@@ -34,7 +35,8 @@ def require_sizes(program: Program, repeats: int, found: Mapping[str, tuple[Any,
         with np.errstate(invalid="ignore"):
             unclear = (errors > UNCERTAIN * sizes) & (repeats >= ENOUGH_TO_TELL)
             small = unclear | (sizes < VANISHING * np.max(sizes, initial=0))
-            nothing = (sizes == 0) & (errors == 0)
+            nothing = (sizes == 0) & (errors == 0) & (error is not None)
+            small |= (sizes == 0) & (error is None)
             places = np.argwhere(small & ~nothing & np.isfinite(errors))
         if len(places):
             step = int(places[0][0])

@@ -23,6 +23,7 @@ from tpc.train.matrix_aware import (
     MATRIX_AWARE,
     OPTIONS,
     Orthogonalised,
+    jump_of,
     momentum_rule,
     orthogonalised,
     spectral_step,
@@ -128,7 +129,7 @@ class EntrywiseUpdates:
         clauses = [*d.tasks, *(m.range(v, count) for v, count in zip(variables, axes, strict=True))]
         lines = Lines(self.updates, weight, index, clauses, start(index))
         gradient = lines.define("g", self.gradient(weight, records, index), "gradient of {}")
-        step = self.step(lines, optimizer, gradient)
+        step = self.step(lines, optimizer, gradient, records)
         if optimizer.limit is not None:
             step = self.limited(lines, step, optimizer.limit)
         rate = m.mul(optimizer.rate, weight.of(d.multipliers[weight.name], index))
@@ -153,7 +154,7 @@ class EntrywiseUpdates:
         clip = d.clip_of(weight, self.updates.index(self.updates.now), m)
         return m.mul(front, clip, own(weight, records, index))
 
-    def step(self, lines: Lines, optimizer: Entrywise, gradient: Tree) -> Tree:
+    def step(self, lines: Lines, optimizer: Entrywise, gradient: Tree, records: Sequence[Record]) -> Tree:
         """Q, with a line for every state, and for what else the rule names."""
         rule = optimizer.rule
         own_rule = rule.name in self.updates.scene.optimizers
@@ -178,7 +179,9 @@ class EntrywiseUpdates:
                 known[name] = new if plain else lines.define(shown, new, f"{shown} of {{}}")
         result = self.written(options_in(rule.result), known, own_rule)
         if optimizer.spectral is not None:
-            return spectral_step(lines, optimizer.spectral, result)
+            step = spectral_step(lines, optimizer.spectral, result)
+            self.watched[jump_of(step, lines, records)] = lines.weight.name
+            return step.value
         self.watch(lines, result)
         return result
 

@@ -19,11 +19,13 @@ from tpc.syntax import tree
 from tpc.syntax.table_kinds import MOST_STEPS
 from tpc.syntax.tree import Tree
 from tpc.syntax.walk import names_in
-from tpc.train.build import Maker, is_number
+from tpc.train.build import Maker, is_number, substituted
 from tpc.train.optimizer_rules import DECOUPLED, OptimizerRule
+from tpc.train.records import Record
 from tpc.train.scene import Scene
 from tpc.train.training_options import option_value
-from tpc.train.weights import Weight
+from tpc.train.weight_members import ByMember
+from tpc.train.weights import Weight, of_member
 
 if TYPE_CHECKING:
     from tpc.train.entrywise import Lines
@@ -89,28 +91,51 @@ def check_matrix(weight: Weight, at: tree.Update) -> None:
         raise RefusedError(catalogue.optimizers.no_matrix(at.name.span, at.name.name, weight.name))
 
 
-def spectral_step(lines: Lines, own: Orthogonalised, value: Tree) -> Tree:
+@dataclass(frozen=True, slots=True)
+class SpectralStep:
+    """F of a matrix, and the family of what it is of."""
+
+    value: Tree
+    of: Tree
+    # the mean square of that, if it is at hand
+    square: Tree | None = None
+
+
+def spectral_step(lines: Lines, own: Orthogonalised, value: Tree) -> SpectralStep:
     """F of the matrix with the entries `value`, times √(rows/columns), in what a program keeps."""
     weight, m = lines.weight, lines.m
-    if weight.matrix:
-        value = lines.define("u", value, "what is orthogonalised for {}")
-        factor = m.div(m.number(1), weight.scaling.columns or m.number(1))
-        if own.steps is None:
-            return m.mul(factor, m.call("polar", value))
-        return m.mul(factor, m.call("newton_schulz", value, m.number(own.steps), *own.coefficients))
-    return _through_scalars(lines, own, value)
-
-
-def _through_scalars(lines: Lines, own: Orthogonalised, value: Tree) -> Tree:
-    """The same of a side with d units: `u P`, P a function of S, S_ij = E u_i u_j."""
-    m, weight = lines.m, lines.weight
     value = lines.define("u", value, "what is orthogonalised for {}")
-    over = weight.scaling.columns if weight.scaling.kind == "output" else None
+    over = weight.scaling.columns if weight.scaling.kind in ("matrix", "output") else None
     factor = m.div(m.number(1), over or m.number(1))
+    if weight.matrix:
+        iterated = [m.number(own.steps or 1), *own.coefficients]
+        step = m.call("polar", value) if own.steps is None else m.call("newton_schulz", value, *iterated)
+        return SpectralStep(m.mul(factor, step), value)
     iteration = _Iteration(lines, own, value)
     if len(weight.axes) == len(weight.family):
-        return m.mul(factor, value, iteration.of_one())
-    return m.mul(factor, iteration.of_several())
+        return SpectralStep(m.mul(factor, value, iteration.of_one()), value, iteration.size)
+    return SpectralStep(m.mul(factor, iteration.of_several()), value, iteration.size)
+
+
+def jump_of(step: SpectralStep, lines: Lines, records: Sequence[Record]) -> str:
+    """The family of a number that is 0 where F is taken of 0, which jumps there: it has no regard to size.
+
+    Of a table u it is the sum of E (u x)², x being what the weight is multiplied to in this step.
+    """
+    m, weight, square = lines.m, lines.weight, step.square
+    if square is None:
+        assert isinstance(step.of, tree.Indexed)
+        assert isinstance(step.of.base, tree.Name)
+        terms = list[Tree]()
+        for r in ByMember(records, lambda record: record.member).of(lines.member):
+            ranges, env, tests = of_member(weight, r, lines.member, r.ranges, {}, m)
+            met = m.matmul(step.of.base.name, False, substituted(r.b(()), env), step.of.index)
+            terms.append(m.sum(ranges, m.mul(*tests, m.mean(m.power(met, 2)))))
+        square = m.add(*terms)
+    target = lines.number("jump", square)
+    base = target.base if isinstance(target, tree.Indexed) else target
+    assert isinstance(base, tree.Name)
+    return base.name
 
 
 @dataclass
@@ -131,6 +156,7 @@ class _Iteration:
         found = names.variables(4, [*scope, *lines.updates.descent_scope(())])
         self.q, self.i, self.j, self.k = map(self.m.name, found)
         self.made: dict[str, str] = {}
+        self.size: Tree = self.m.number(0)  # the squared norm
 
     @property
     def m(self) -> Maker:
@@ -155,7 +181,7 @@ class _Iteration:
     def of_one(self) -> Tree:
         """P of a side with one unit, a scalar."""
         m, lines = self.m, self.lines
-        square = self.member("square")
+        self.size = square = self.member("square")
         lines.updates.lines.append(self.line(square, m.mean(m.power(self.value, 2)), lines.clauses))
         root, then = self.member("root", self.q), self.member("root", m.add(self.q, m.number(1)))
         lines.updates.lines.append(
@@ -183,7 +209,8 @@ class _Iteration:
 
         a, b, c = self.coefficients
         gram = m.mean(m.mul(self.column(i), self.column(j)))
-        first = m.mul(m.equal(i, j), self.first(total(self.pair("gram", k, k))))
+        self.size = total(self.pair("gram", k, k))
+        first = m.mul(m.equal(i, j), self.first(self.size))
         after = m.add(
             m.mul(a, self.pair("root", q, i, j)),
             m.mul(b, self.pair("once", q, i, j)),

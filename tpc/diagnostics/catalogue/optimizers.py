@@ -113,8 +113,8 @@ def readouts_differ(at: Span, weights: Sequence[str]) -> Diagnostic:
 def vanishing(weight: str, step: int) -> Diagnostic:
     return Diagnostic(
         "TP748",
-        f"in step {step} the update of `{weight}` is the sign of what tends to 0, or is not told from 0: at "
-        "width n that is the sign of a fluctuation, which has no limit",
+        f"in step {step} the update of `{weight}` is the sign, or direction, of what tends to 0, or is not "
+        "told from 0: at width n that is the sign of a fluctuation, which has no limit",
         help="an `eps` above 0 makes the step continuous; more `--samples` tell smaller quantities from 0",
     )
 

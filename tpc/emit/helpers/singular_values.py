@@ -46,7 +46,7 @@ def grown(gram, vectors, weights, places):
 
 
 def grown_in_blocks(gram, history, new, weights, places, count):
-    """The same by a history of vectors, those at the places being `new` [K, M], among the first `count`."""
+    """The same by a history of vectors; those at the places are `new` [K, M]. count: the steps so far."""
     found = jax.vmap(lambda x: products(history, weights * x, count).reshape(-1))(new)
     return gram.at[places].set(found).at[:, places].set(found.T)
 
