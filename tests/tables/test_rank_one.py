@@ -59,6 +59,15 @@ for t < T:
 output q
 output end[k] = mean(A[T, k]*A[1, 0]) for k < B
 """
+NESTED = """
+table A[k, 0] : n x m = (k + 1)*outer(v, x[0]) for k < 3
+for k < 3:
+    for t < k + 1:
+        h[k, t] = v - A[k, t] @ x[1]
+        table A[k, t+1] : n x m = lam*A[k, t] + sign(outer(h[k, t], x[0])) + outer(v, x[1])/(t + 1)
+        q[k, t] = mean(A[k, t+1] @ x[0])
+output o[k] = q[k, k] for k < 3
+"""
 
 
 def inputs_of(program: tpc.Program) -> dict[str, np.ndarray]:
@@ -76,9 +85,9 @@ def same_numbers(text: str) -> tpc.Program:
     return reduced
 
 
-@pytest.mark.parametrize("text", [HEAD + CARRIED, HEAD + FAMILY], ids=["carried", "family"])
+@pytest.mark.parametrize("text", [CARRIED, FAMILY, NESTED], ids=["carried", "family", "nested"])
 def test_every_kind_of_term(text: str) -> None:
-    assert not same_numbers(text).tables
+    assert not same_numbers(HEAD + text).tables
 
 
 DEEP = """
