@@ -10,7 +10,7 @@ from scipy import special
 
 import tpc
 from tpc.core.affine import Affine
-from tpc.core.expr import Expr, OuterProduct, Position, Ref, Sum, Value
+from tpc.core.expr import Delta, Expr, Extent, OuterProduct, Position, Ref, Sum, Value
 from tpc.core.numeric import Namespace, evaluate
 from tpc.core.places import in_rounds
 from tpc.core.program import MatMul, Moment, OuterMul, all_families
@@ -30,7 +30,8 @@ class Run:
             self.made |= {(item.name, index): given[index] for index in np.ndindex(item.shape)}
         for matrix in program.matrices:
             n, m = widths[matrix.rows], widths[matrix.columns]
-            self.made[matrix.name, ()] = rng.standard_normal((n, m)) / np.sqrt(m)
+            for index in np.ndindex(tuple(count for _, count in matrix.axes)):
+                self.made[matrix.name, index] = rng.standard_normal((n, m)) / np.sqrt(m)
         for group in program.gaussians:
             mean = [float(evaluate(x, lambda _: None, NUMPY)) for x in group.mean]
             law = [[float(evaluate(x, lambda _: None, NUMPY)) for x in row] for row in group.covariance]
@@ -59,6 +60,10 @@ class Run:
                     return self.made[self.place(ref, at)]
                 case Position(index):
                     return float(index.at(at))
+                case Extent(width):
+                    return float(self.widths[width])
+                case Delta(left, right) if isinstance(left, Affine) and isinstance(right, Affine):
+                    return float(left.at(at) == right.at(at))
                 case OuterProduct(rows, columns):
                     return np.reshape(self.value(rows, at), (-1, 1)) * self.value(columns, at)
                 case Sum(variable, count, body):

@@ -59,6 +59,15 @@ for t < T:
 output q
 output end[k] = mean(A[T, k]*A[1, 0]) for k < B
 """
+NESTED = """
+table A[k, 0] : n x m = (k + 1)*outer(v, x[0]) for k < 3
+for k < 3:
+    for t < k + 1:
+        h[k, t] = v - A[k, t] @ x[1]
+        table A[k, t+1] : n x m = lam*A[k, t] + sign(outer(h[k, t], x[0])) + outer(v, x[1])/(t + 1)
+        q[k, t] = mean(A[k, t+1] @ x[0])
+output o[k] = q[k, k] for k < 3
+"""
 
 
 def inputs_of(program: tpc.Program) -> dict[str, np.ndarray]:
@@ -76,9 +85,40 @@ def same_numbers(text: str) -> tpc.Program:
     return reduced
 
 
-@pytest.mark.parametrize("text", [HEAD + CARRIED, HEAD + FAMILY], ids=["carried", "family"])
+@pytest.mark.parametrize("text", [CARRIED, FAMILY, NESTED], ids=["carried", "family", "nested"])
 def test_every_kind_of_term(text: str) -> None:
-    assert not same_numbers(text).tables
+    assert not same_numbers(HEAD + text).tables
+
+
+DEEP = """
+width n
+width m = 2*n
+dim T = 2
+input xi[T], y[T]
+weight U : m x 1
+weight W : n x m, scale = 3/2, lr = 2
+weight R[l < 2] : n x n, scale = 1/2
+weight V : 1 x n
+parametrization ntp
+{rule}network f(x):
+    z = tanh(W @ tanh(U @ x))
+    z1 = tanh(R[0] @ z) + z
+    return V @ tanh(R[1] @ z1)
+train f for t < T:
+    batch (xi[t], y[t])
+    loss mse
+    update {update}
+output loss
+output g = f(xi[0])
+"""
+CUBE = "optimizer cube(mu = 0.5):\n    m = mu*m + g^3\n    return m + g/2\n"
+TRAINED = [("", "signsgd(lr = 0.1, decay = 0.3)"), (CUBE, "cube(lr = 0.1, decay = 0.5, limit = 0.05)")]
+
+
+@pytest.mark.parametrize(("rule", "update"), TRAINED)
+def test_families_of_weights(rule: str, update: str) -> None:
+    """Gradients of members are terms of which at most one is there, whatever is taken of them."""
+    assert not same_numbers(DEEP.format(rule=rule, update=update)).tables
 
 
 PARTS = ["outer(v, x[0])", "outer(h[t], x[t])", "chi[t, 0]*outer(h[t], 1)", "M[t+1]", "M[t]", "G[t]", "0.3"]

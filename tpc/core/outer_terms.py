@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
+from itertools import combinations
 
 from tpc.core.affine import Affine, Ranges
 from tpc.core.expr import (
@@ -18,6 +20,7 @@ from tpc.core.expr import (
     Call,
     Compare,
     Constant,
+    Delta,
     Expr,
     Extent,
     Gather,
@@ -25,6 +28,7 @@ from tpc.core.expr import (
     Mul,
     Number,
     OuterProduct,
+    Position,
     Pow,
     Ref,
     Sum,
@@ -114,7 +118,7 @@ class OuterSums:
             case Pow(base, Number(k)):
                 return self.power(base, k)
             case Call("sign" | "abs" as function, (argument,)):
-                return (each(self.only(argument), lambda part: call(function, part)),)
+                return tuple(each(term, lambda part: call(function, part)) for term in self.one(argument))
             case Call("sqrt", (argument,)):
                 return self.power(argument, Fraction(1, 2))
             case Call("where", (Compare(">", size, right), value, other)) if right == other == ZERO:
@@ -143,18 +147,26 @@ class OuterSums:
 
     def power(self, base: Expr, k: Fraction) -> Terms:
         terms = self.terms(base)
-        if len(terms) == 1 and not terms[0].ranges:
+        if at_most_one(terms) and (len(terms) == 1 or k > 0):
             if k.denominator == 1:
-                return (each(terms[0], lambda part: power(part, Number(k))),)
+                return tuple(each(term, lambda part: power(part, Number(k))) for term in terms)
             if nonnegative(base, self.positive):
-                return (each(terms[0], lambda part: power(absolute(part, self.positive), Number(k))),)
+                root = partial(absolute, positive=self.positive)
+                return tuple(each(term, lambda part: power(root(part), Number(k))) for term in terms)
         if k.denominator != 1 or not 0 < k <= MOST_FACTORS:
             raise NotSeparateError
         return self.product([terms] * int(k))
 
-    def only(self, x: Expr) -> OuterTerm:
+    def one(self, x: Expr) -> Terms:
+        """Terms of which at most one is not 0: a function that is 0 at 0 may be taken of each."""
         terms = self.terms(x)
-        if len(terms) != 1 or terms[0].ranges:
+        if not at_most_one(terms):
+            raise NotSeparateError
+        return terms
+
+    def only(self, x: Expr) -> OuterTerm:
+        terms = self.one(x)
+        if len(terms) != 1:
             raise NotSeparateError
         return terms[0]
 
@@ -171,6 +183,39 @@ class OuterSums:
 
         rows, columns = there(where.rows, what.rows), there(where.columns, what.columns)
         return (OuterTerm(there(where.scale, what.scale), rows, columns),)
+
+
+def at_most_one(terms: Terms) -> bool:
+    """Whether it is one outer product, or of one member of a family each: `[k = 0]·… + [k = 1]·…`."""
+    if any(term.ranges for term in terms):
+        return False
+    tests = [[test for x in factors(term.scale) if (test := bracket(x)) is not None] for term in terms]
+    return bool(terms) and all(
+        any(apart.constant not in (None, 0) for a in one for b in other for apart in (a - b, a + b))
+        for one, other in combinations(tests, 2)
+    )
+
+
+def factors(x: Expr) -> tuple[Expr, ...]:
+    return x.factors if isinstance(x, Mul) else (x,)
+
+
+def bracket(x: Expr) -> Affine | None:
+    """i − j of a bracket, [i = j] or `where(i <= j, where(i >= j, 1, 0), 0)`: it is 1 where that is 0."""
+    match x:
+        case Delta(Affine() as left, Affine() as right):
+            return left - right
+        case Call("where", (Compare("<=", a, b), Call("where", (Compare(">=", c, d), yes, no)), other)):
+            i, j = index_of(a), index_of(b)
+            if (a, b, yes, no, other) == (c, d, ONE, ZERO, ZERO) and i is not None and j is not None:
+                return i - j
+    return None
+
+
+def index_of(x: Expr) -> Affine | None:
+    if isinstance(x, Position):
+        return x.index
+    return Affine(int(x.value)) if isinstance(x, Number) and x.value.denominator == 1 else None
 
 
 def each(term: OuterTerm, function: Callable[[Expr], Expr]) -> OuterTerm:

@@ -88,8 +88,11 @@ class _Carrying:
 
     def scalars(self, ranges: Ranges) -> str:
         """A family with the axes of the table, and of ranges."""
-        own = self.attempt.known[self.step.out.name]
-        return self.attempt.family("scalar", own.name, None, ranges, own.shape).name
+        own, loops = self.attempt.known[self.step.out.name], self.step.loops
+        name = part(own.name, self.attempt.taken)
+        shape = (*own.shape, *extents((*loops, *ranges))[len(loops) :])
+        self.attempt.families.append(Family(name, "scalar", None, shape))
+        return name
 
     def write(self, site: Site, ranges: Ranges, out: Ref, value: Expr) -> None:
         self.attempt.instead[site.number].append(nest(ranges, Scalar(out, value, origin=site.op.origin)))
@@ -367,10 +370,8 @@ class _Attempt:
             for term in terms
         )
 
-    def family(
-        self, kind: Kind, wish: str, width: str | None, ranges: Ranges, before: tuple[int, ...] = ()
-    ) -> Ref:
-        """A new family with an axis for each range, at their variables; before: extents of axes before."""
+    def family(self, kind: Kind, wish: str, width: str | None, ranges: Ranges) -> Ref:
+        """A new family with an axis for each range, at their variables."""
         name = part(wish, self.taken)
-        self.families.append(Family(name, kind, width, (*before, *extents(ranges))))
+        self.families.append(Family(name, kind, width, extents(ranges)))
         return Ref(name, tuple(Affine.var(v) for v, _ in ranges))

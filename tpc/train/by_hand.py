@@ -145,7 +145,7 @@ class ByHand:
         factors = factors_of(part)
         outers = [f for f in factors if is_call_of_outer(f)]
         two_sides = all(side.width or side.count is not None for side in (weight.rows, weight.columns))
-        if len(outers) > 1 or (not outers and two_sides):
+        if len(outers) > 1 or (not outers and (two_sides or self.entries(part))):
             self.refuse(catalogue.trainings.update_term(part.span))
         forward = Forward(self.scene, prefix, lambda w, i, scope: m.member(w.initial, i))
         forward.span = part.span
