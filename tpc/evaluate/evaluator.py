@@ -335,7 +335,7 @@ class Evaluator:
         mesh: Any,
     ) -> dict[str, Outcome]:
         """Outcomes with what is not known of the start; integrated over it, if that is the choice."""
-        from tpc.evaluate.errors_of_start import with_errors_of_start
+        from tpc.evaluate.known_start import with_errors_of_start
         from tpc.evaluate.over_initial import over_the_start
 
         if self.start is None or known is None:
