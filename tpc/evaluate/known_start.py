@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.evaluate.degrees import dependent_outputs
+from tpc.evaluate.affine_in_start import dependent_outputs
 from tpc.evaluate.initial import symmetric_root
 from tpc.evaluate.result import Outcome
 from tpc.plan.plan import PanelsPlan, Plan

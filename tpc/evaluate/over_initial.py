@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.evaluate.degrees import affine_outputs
+from tpc.evaluate.affine_in_start import affine_outputs
 from tpc.evaluate.known_start import NO_ERROR, SHIFTS, WIDER, KnownStart
 from tpc.evaluate.output_functions import at_points, chosen_points
 from tpc.evaluate.result import Outcome
