@@ -162,8 +162,7 @@ class Evaluator:
                 [catalogue.running.nothing_to_run(self.program.name)], self.program.name, of_program=True
             )
         seed = require_whole("--seed", seed, 0, self.program.name)
-        known = self._known_start(inputs, seed)
-        given = bind_inputs(self.program, self.inputs_with_start(inputs, seed, known))
+        given, known = self._bound(inputs, seed)
         mesh = None if devices is None else mesh_of(devices, self.program.name)
         aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
         folder = None if checkpoint is None else Path(checkpoint)
@@ -285,6 +284,13 @@ class Evaluator:
         """The repeats that are planned: no error is aimed at, and values may be infinite."""
         given = bind_inputs(self.program, inputs)
         return self._last_stage(StagedRun(self, given, seed, None, None, None), None)
+
+    def _bound(
+        self, inputs: Mapping[str, Any] | None, seed: int
+    ) -> tuple[dict[str, np.ndarray], KnownStart | None]:
+        """All inputs, those of the start too, and the covariances of the start, if they are needed."""
+        known = self._known_start(inputs, seed)
+        return bind_inputs(self.program, self.inputs_with_start(inputs, seed, known)), known
 
     def _known_start(self, inputs: Mapping[str, Any] | None, seed: int) -> KnownStart | None:
         """The covariances of the start, if they are needed."""

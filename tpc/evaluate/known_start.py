@@ -60,9 +60,9 @@ class KnownStart:
         shapes: tuple[tuple[int, ...], ...] = ((), self.table.shape, (len(self.spread),))
         drawn = (random.standard_normal((count, *shape)) for shape in shapes)
         of_all, own, of_repeats = (each - each.mean(axis=0) for each in drawn)
-        signs = np.sign(self.table)
+        signs, errors = np.sign(self.table), np.where(np.isfinite(self.errors), self.errors, 0)
         for one, each, multiples in zip(of_all, (own + own.swapaxes(1, 2)) / 2**0.5, of_repeats, strict=True):
-            off = np.tensordot(multiples, self.spread, 1) + self.errors * (signs * one + each)
+            off = np.tensordot(multiples, self.spread, 1) + errors * (signs * one + each)
             yield np.asarray(symmetric_root(self.table + scale * (count / (count - 1)) ** 0.5 * off))
 
 
@@ -76,7 +76,7 @@ def known_start(start: Start, inputs: Mapping[str, Any], seed: int) -> KnownStar
         for name, (_, error) in stage.found.items()
     }
     repeats: list[np.ndarray] = []
-    if stage.claims:
+    if len(stage.kept) > 1 and stage.claims:
         each = [stage.kept[k][0] for k in sorted(stage.kept)]
         wider = start.evaluator.module.students(len(each)) / (len(each) * (len(each) - 1)) ** 0.5
         repeats = [

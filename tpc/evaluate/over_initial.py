@@ -112,25 +112,8 @@ def _averaged(
 
     The covariances of batches are off by their errors, so much that the spread of the batches has them.
     """
-    import jax
-
-    start = evaluator.start
-    assert start is not None
-    size = start.size
-    rule, repeats, _ = chosen_points(evaluator, names, seed, {**inputs, **start.split(np.zeros(size))})
-    alike = not repeats or evaluator.plan.exact  # for all batches
-    batches = BATCHES if alike else len(repeats)
-    draws = max(DRAWS, 2 * size)
-    at = at_points(evaluator, names)
-
-    @jax.jit
-    def batch(points: Any, starts: Any) -> Any:
-        return jax.lax.map(lambda flat: at({**inputs, **start.split(flat)}, *points), starts)
-
-    found = []
-    for k, root in enumerate(known.roots(batches, seed, scale=batches**0.5)):
-        z = _whitened(np.random.default_rng([seed, k]).standard_normal((draws, size)))
-        found.append(batch(_placed(evaluator, (repeats or rule)[0 if alike else k]), z @ root.T))
+    rule, found = _batches(evaluator, known, names, inputs, seed)
+    batches, draws = len(found), len(found[0][names[0]])
     out = {}
     for name in names:
         # [batches, draws, size]
@@ -152,6 +135,32 @@ def _averaged(
             of_std.reshape(shape),
         )
     return out
+
+
+def _batches(
+    evaluator: Evaluator, known: KnownStart, names: tuple[str, ...], inputs: Mapping[str, Any], seed: int
+) -> tuple[bool, list[Mapping[str, Any]]]:
+    """Whether points are those of a rule, and the outputs at the draws of every batch [draws, *shape]."""
+    import jax
+
+    start = evaluator.start
+    assert start is not None
+    size = start.size
+    rule, repeats, _ = chosen_points(evaluator, names, seed, {**inputs, **start.split(np.zeros(size))})
+    alike = not repeats or evaluator.plan.exact  # for all batches
+    batches = BATCHES if alike else len(repeats)
+    draws = max(DRAWS, 2 * size)
+    at = at_points(evaluator, names)
+
+    @jax.jit
+    def batch(points: Any, starts: Any) -> Any:
+        return jax.lax.map(lambda flat: at({**inputs, **start.split(flat)}, *points), starts)
+
+    found = []
+    for k, root in enumerate(known.roots(batches, seed, scale=batches**0.5)):
+        z = _whitened(np.random.default_rng([seed, k]).standard_normal((draws, size)))
+        found.append(batch(_placed(evaluator, (repeats or rule)[0 if alike else k]), z @ root.T))
+    return bool(rule), found
 
 
 def _whitened(z: np.ndarray) -> np.ndarray:
