@@ -67,11 +67,14 @@ def test_of_a_start_that_is_integrated_over():
     assert found[0].to_json()["outputs"]["a"]["std_error"][0] > 1e-3
 
 
-def test_without_a_finite_error_of_the_start_there_is_none():
-    _, few = evaluators("exp(3*u[i])", 5, samples=1024, repeats=8)
+@pytest.mark.parametrize("initial", [5, "integrate"])
+def test_without_a_finite_error_of_the_start_there_is_none(initial):
+    _, few = evaluators("exp(3*u[i])", initial, samples=1024, repeats=8)
     result = few()
-    assert np.isinf(result["a"].stderr).all()
-    assert "no finite error" in result["a"].reason
+    assert np.isinf(result["b"].stderr).all()
+    assert "no finite error" in result["b"].reason
+    assert np.isfinite(result["b"].value).all()
+    assert np.isinf(result["a"].stderr if initial == 5 else result["a"].std_error).all()
     assert result["c"].stderr is None
 
 

@@ -163,8 +163,7 @@ class Evaluator:
                 [catalogue.running.nothing_to_run(self.program.name)], self.program.name, of_program=True
             )
         seed = require_whole("--seed", seed, 0, self.program.name)
-        known = self._known_start(inputs, seed)
-        given = bind_inputs(self.program, self.inputs_with_start(inputs, seed, known))
+        given, known = self._bound(inputs, seed)
         mesh = None if devices is None else mesh_of(devices, self.program.name)
         folder = None if checkpoint is None else Path(checkpoint)
         run = StagedRun(self, given, seed, progress, folder, mesh, compiling, rounds)
@@ -289,6 +288,13 @@ class Evaluator:
         given = bind_inputs(self.program, inputs)
         return self._last_stage(StagedRun(self, given, seed, None, None, None), None)
 
+    def _bound(
+        self, inputs: Mapping[str, Any] | None, seed: int
+    ) -> tuple[dict[str, np.ndarray], KnownStart | None]:
+        """All inputs, those of the start too, and the covariances of the start, if they are needed."""
+        known = self._known_start(inputs, seed)
+        return bind_inputs(self.program, self.inputs_with_start(inputs, seed, known)), known
+
     def _known_start(self, inputs: Mapping[str, Any] | None, seed: int) -> KnownStart | None:
         """The covariances of the start, if they are needed."""
         from tpc.evaluate.known_start import known_start
@@ -338,7 +344,7 @@ class Evaluator:
         mesh: Any,
     ) -> dict[str, Outcome]:
         """Outcomes with what is not known of the start; integrated over it, if that is the choice."""
-        from tpc.evaluate.errors_of_start import with_errors_of_start
+        from tpc.evaluate.known_start import with_errors_of_start
         from tpc.evaluate.over_initial import over_the_start
 
         if self.start is None or known is None:

@@ -5,14 +5,13 @@ Their means and covariances over the start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.core.expr import Add, Call, Expr, Mul, Number, Pow, Sum, Value, children
-from tpc.core.program import Instruction, MatMul, OuterMul, Program, instructions
+from tpc.evaluate.affine_in_start import affine_outputs
 from tpc.evaluate.known_start import NO_ERROR, SHIFTS, WIDER, KnownStart
 from tpc.evaluate.output_functions import at_points, chosen_points
 from tpc.evaluate.result import Outcome
@@ -22,57 +21,6 @@ if TYPE_CHECKING:
 
 DRAWS = 64  # at least so many draws of the start in a batch, and twice as many as scalars
 BATCHES = 8  # where all is exact but the integral; else one for each repeat
-OTHER = 2  # a degree: not affine
-
-
-def affine_outputs(program: Program, names: Collection[str]) -> set[str]:
-    """The outputs that are affine in the inputs `names`, seen from the instructions."""
-    return {name for name, degree in _degrees(program, names).items() if degree < OTHER}
-
-
-def dependent_outputs(program: Program, names: Collection[str]) -> set[str]:
-    """The outputs that depend on the inputs `names`, seen from the instructions."""
-    return {name for name, degree in _degrees(program, names).items() if degree > 0}
-
-
-def _degrees(program: Program, names: Collection[str]) -> dict[str, int]:
-    """The degree of every output in the inputs `names`, OTHER if it is not known to be less."""
-    degrees = dict.fromkeys(names, 1)
-    ops = [op for op, _ in instructions(program.body)]
-    changed = True
-    while changed:
-        changed = False
-        for op in ops:
-            own = _degree_of(op, degrees)
-            if own > degrees.get(op.out.name, 0):
-                degrees[op.out.name] = own
-                changed = True
-    return {output.name: degrees.get(output.ref.name, 0) for output in program.outputs}
-
-
-def _degree_of(op: Instruction, degrees: Mapping[str, int]) -> int:
-    if isinstance(op, MatMul):
-        return degrees.get(op.operand.name, 0)
-    if isinstance(op, OuterMul):
-        return min(OTHER, degrees.get(op.table.name, 0) + degrees.get(op.operand.name, 0))
-    return _degree(op.phi, degrees)
-
-
-def _degree(x: Expr, degrees: Mapping[str, int]) -> int:
-    if isinstance(x, Value):
-        return degrees.get(x.ref.name, 0)
-    parts = [_degree(part, degrees) for part in children(x)]
-    match x:
-        case Add() | Sum():
-            return max(parts, default=0)
-        case Mul():
-            return min(sum(parts), OTHER)
-        case Pow(_, Number(exponent)) if exponent == 1:
-            return parts[0]
-        case Call("where", _):
-            return OTHER if parts[0] else max(parts[1:])
-        case _:
-            return OTHER if any(parts) else 0
 
 
 def over_the_start(
@@ -164,25 +112,8 @@ def _averaged(
 
     The covariances of batches are off by their errors, so much that the spread of the batches has them.
     """
-    import jax
-
-    start = evaluator.start
-    assert start is not None
-    size = start.size
-    rule, repeats, _ = chosen_points(evaluator, names, seed, {**inputs, **start.split(np.zeros(size))})
-    alike = not repeats or evaluator.plan.exact  # for all batches
-    batches = BATCHES if alike else len(repeats)
-    draws = max(DRAWS, 2 * size)
-    at = at_points(evaluator, names)
-
-    @jax.jit
-    def batch(points: Any, starts: Any) -> Any:
-        return jax.lax.map(lambda flat: at({**inputs, **start.split(flat)}, *points), starts)
-
-    found = []
-    for k, root in enumerate(known.roots(batches, seed, scale=batches**0.5)):
-        z = _whitened(np.random.default_rng([seed, k]).standard_normal((draws, size)))
-        found.append(batch(_placed(evaluator, (repeats or rule)[0 if alike else k]), z @ root.T))
+    rule, found = _batches(evaluator, known, names, inputs, seed)
+    batches, draws = len(found), len(found[0][names[0]])
     out = {}
     for name in names:
         # [batches, draws, size]
@@ -204,6 +135,32 @@ def _averaged(
             of_std.reshape(shape),
         )
     return out
+
+
+def _batches(
+    evaluator: Evaluator, known: KnownStart, names: tuple[str, ...], inputs: Mapping[str, Any], seed: int
+) -> tuple[bool, list[Mapping[str, Any]]]:
+    """Whether points are those of a rule, and the outputs at the draws of every batch [draws, *shape]."""
+    import jax
+
+    start = evaluator.start
+    assert start is not None
+    size = start.size
+    rule, repeats, _ = chosen_points(evaluator, names, seed, {**inputs, **start.split(np.zeros(size))})
+    alike = not repeats or evaluator.plan.exact  # for all batches
+    batches = BATCHES if alike else len(repeats)
+    draws = max(DRAWS, 2 * size)
+    at = at_points(evaluator, names)
+
+    @jax.jit
+    def batch(points: Any, starts: Any) -> Any:
+        return jax.lax.map(lambda flat: at({**inputs, **start.split(flat)}, *points), starts)
+
+    found = []
+    for k, root in enumerate(known.roots(batches, seed, scale=batches**0.5)):
+        z = _whitened(np.random.default_rng([seed, k]).standard_normal((draws, size)))
+        found.append(batch(_placed(evaluator, (repeats or rule)[0 if alike else k]), z @ root.T))
+    return bool(rule), found
 
 
 def _whitened(z: np.ndarray) -> np.ndarray:
