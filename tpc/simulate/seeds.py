@@ -78,12 +78,9 @@ def simulate(
     (TP604), fewer devices (TP611).
     """
     require_platform()
-    if not program.outputs:
-        raise TpcError([catalogue.running.nothing_to_run(program.name)], program.name, of_program=True)
     mesh = None if devices is None else mesh_of(devices, program.name)
     width = _width(width)
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r:.60}")
+    _require_sense(program, dtype)
     require_room(
         program, inputs, width=width, seeds=len(seeds), dtype=dtype, matrices=matrices, devices=devices or 1
     )
@@ -186,6 +183,14 @@ def _checked(seeds: Sequence[int]) -> tuple[int, ...]:
     if not out or len(set(out)) < len(found) or not all(0 <= seed < MAX_SEED for seed in out):
         raise SeedError("seeds are different integers from 0 to 2^32 - 1, at least one")
     return out
+
+
+def _require_sense(program: Program, dtype: DType) -> None:
+    """Raises TpcError (TP605): a program without outputs; ValueError: a dtype that there is not."""
+    if not program.outputs:
+        raise TpcError([catalogue.running.nothing_to_run(program.name)], program.name, of_program=True)
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r:.60}")
 
 
 def _width(width: int) -> int:
