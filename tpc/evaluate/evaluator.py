@@ -168,16 +168,18 @@ class Evaluator:
         folder = None if checkpoint is None else Path(checkpoint)
         run = StagedRun(self, given, seed, progress, folder, mesh, compiling, rounds)
         aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
-        result = self._result(self._last_stage(run, aim), given, seed)
+        stage = self._last_stage(run, aim)
+        outputs = self._from_start(self._outcomes(stage), given, seed, stage.plan, known, mesh)
+        result = self._result(stage, outputs, given)
         if result.diverged:
             raise DivergedError(result)
         return result
 
-    def _result(self, stage: Stage, given: Mapping[str, np.ndarray], seed: int) -> Result:
+    def _result(self, stage: Stage, outputs: dict[str, Outcome], given: Mapping[str, np.ndarray]) -> Result:
         return Result(
             self.program.name,
             stage.plan,
-            self._from_start(self._outcomes(stage), given, seed, stage.plan, known, mesh),
+            outputs,
             tuple(dict.fromkeys([*stage.notes, *self._unused()])),
             stage.repeats,
             None if self.start is None else self.start.started(given),
