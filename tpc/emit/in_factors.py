@@ -217,4 +217,4 @@ class Stack:
         return py.call("combined", py.name(self.history.name), shaped, self.count)
 
     def gram(self) -> Py:
-        return py.call("gram", self.whole, self.weights)
+        return py.call("gram_of", self.whole, self.weights)

@@ -29,7 +29,7 @@ def polar(table, weights, columns):
     return (u * (s > least * s[0])) @ v / root
 
 
-def gram(vectors, weights):
+def gram_of(vectors, weights):
     """E x_i x_j of the rows of an array [K, M]."""
     return (vectors * weights) @ vectors.T
 
