@@ -294,19 +294,10 @@ class Evaluator:
         self, inputs: Mapping[str, Any] | None, seed: int
     ) -> tuple[dict[str, np.ndarray], KnownStart | None]:
         """All inputs, those of the start too, and the covariances of the start, if they are needed."""
-        known = self._known_start(inputs, seed)
+        from tpc.evaluate.known_start import needed_start
+
+        known = needed_start(self.start, {} if inputs is None else inputs, seed)
         return bind_inputs(self.program, self.inputs_with_start(inputs, seed, known)), known
-
-    def _known_start(self, inputs: Mapping[str, Any] | None, seed: int) -> KnownStart | None:
-        """The covariances of the start, if they are needed."""
-        from tpc.evaluate.known_start import known_start
-
-        start, given = self.start, {} if inputs is None else inputs
-        if start is None or start.choice.how not in ("drawn", "integrated"):
-            return None
-        if all(name in given for name in start.names):
-            return None
-        return known_start(start, given, seed)
 
     def inputs_with_start(
         self, inputs: Mapping[str, Any] | None, seed: int, known: KnownStart | None = None

@@ -66,6 +66,13 @@ class KnownStart:
             yield np.asarray(symmetric_root(self.table + scale * (count / (count - 1)) ** 0.5 * off))
 
 
+def needed_start(start: Start | None, inputs: Mapping[str, Any], seed: int) -> KnownStart | None:
+    """The covariances of the start, if scalars are drawn or integrated over and not all are inputs."""
+    if start is None or start.choice.how not in ("drawn", "integrated"):
+        return None
+    return None if all(name in inputs for name in start.names) else known_start(start, inputs, seed)
+
+
 def known_start(start: Start, inputs: Mapping[str, Any], seed: int) -> KnownStart:
     """By a run of the program of the covariances. inputs: the program's, and perhaps some of the scalars."""
     own = {name: value for name, value in inputs.items() if name not in start.names}

@@ -1,4 +1,7 @@
-"""Which matrices are drawn, and which are only asked: whichever is predicted to take less time."""
+"""Which matrices are drawn, and which are only asked: whichever is predicted to take less time.
+
+And how many numbers a seed then has.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from tpc.core.program import MatMul, Program, instructions
+from tpc.core.table_reads import read_while_there
 from tpc.plan.gaussians import Side
 from tpc.plan.matrix_members import multiplied
 from tpc.plan.options import MATRICES, Matrices
 from tpc.simulate.matrix_free import capacities
+from tpc.simulate.rolling import places, rolling
 
 # seconds, measured on one processor: of a number that is drawn, of one that a product reads, and of
 # compiling a product with a matrix that is asked, shared by the seeds of a run
@@ -92,3 +97,20 @@ def numbers_kept(program: Program, sizes: Mapping[str, int], free: tuple[str, ..
         else:
             found += members * sizes[m.rows] * sizes[m.columns]
     return found
+
+
+def entries(program: Program, sizes: Mapping[str, int], free: tuple[str, ...] = ()) -> int:
+    """The numbers that one seed has.
+
+    They are those of matrices, of vectors at the start, and of all that is made of them and kept.
+    """
+    program = read_while_there(program)
+    found = numbers_kept(program, sizes, free)
+    found += sum(
+        len(g.names) * math.prod(count for _, count in g.axes) * sizes[g.width] for g in program.gaussians
+    )
+    kept = rolling(program)
+    return found + sum(
+        math.prod(places(f, kept.get(f.name, ()))) * math.prod(sizes[width] for width in f.widths)
+        for f in program.families
+    )

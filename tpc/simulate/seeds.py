@@ -28,9 +28,9 @@ from tpc.plan.options import Matrices
 from tpc.simulate.done import Checkpoint
 from tpc.simulate.initialisation import Laws, WidthError, draw, laws, shared_out, undrawn_keys, widths
 from tpc.simulate.machine import Machine
-from tpc.simulate.matrix_cost import numbers_kept, undrawn
+from tpc.simulate.matrix_cost import entries, undrawn
 from tpc.simulate.matrix_free import TOLERANCES, Asked, Chain, capacities, unasked
-from tpc.simulate.rolling import places, rolling
+from tpc.simulate.rolling import rolling
 from tpc.simulate.samples import Samples
 from tpc.simulate.standing import Bindings
 
@@ -329,23 +329,6 @@ def group_size(program: Program, sizes: Mapping[str, int], dtype: DType, free: t
     useful = COORDINATES.get(jax.default_backend(), ELSEWHERE) // max(sizes.values(), default=1)
     most = MEMORY // max(1, np.dtype(dtype).itemsize * entries(program, sizes, free))
     return max(1, min(useful, most))
-
-
-def entries(program: Program, sizes: Mapping[str, int], free: tuple[str, ...] = ()) -> int:
-    """The numbers that one seed has.
-
-    They are those of matrices, of vectors at the start, and of all that is made of them and kept.
-    """
-    program = read_while_there(program)
-    found = numbers_kept(program, sizes, free)
-    found += sum(
-        len(g.names) * math.prod(count for _, count in g.axes) * sizes[g.width] for g in program.gaussians
-    )
-    kept = rolling(program)
-    return found + sum(
-        math.prod(places(f, kept.get(f.name, ()))) * math.prod(sizes[width] for width in f.widths)
-        for f in program.families
-    )
 
 
 @lru_cache(maxsize=16)

@@ -333,12 +333,9 @@ class Kinds:
         symbol = self.scope.symbols.get(function.name)
         if symbol is not None and isinstance(symbol.node, tree.Function):
             return self.expand(node, symbol.node, args, kinds, env)
-        if function.name == "outer" and symbol is None:
-            found = table_kinds.outer_kind(node, kinds)
-            return found if isinstance(found, Kind) else self.fail(found)
-        if function.name in SPECTRAL and symbol is None:
+        if function.name in ("outer", *SPECTRAL) and symbol is None:
             steps = self.scope.integer(args[1]) if len(args) > 1 else 1
-            found = table_kinds.spectral_kind(node, function.name, kinds, steps)
+            found = table_kinds.made_kind(node, function.name, kinds, steps)
             return found if isinstance(found, Kind) else self.fail(found)
         if not is_function(function.name):
             known = [

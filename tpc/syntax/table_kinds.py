@@ -15,6 +15,14 @@ OPEN = ""  # a side that no vector tells
 MOST_STEPS = 100
 
 
+def made_kind(node: tree.Applied, name: str, kinds: Sequence[Kind], steps: int | None) -> Kind | Diagnostic:
+    """The kind of what `outer` or a function of singular values makes, or what is wrong with it.
+
+    steps: how many steps of a Newton–Schulz iteration, if that is known.
+    """
+    return outer_kind(node, kinds) if name == "outer" else spectral_kind(node, name, kinds, steps)
+
+
 def outer_kind(node: tree.Applied, kinds: Sequence[Kind]) -> Kind | Diagnostic:
     """The kind of `outer(a, b)`: a table over the widths of its arguments, or what is wrong with it."""
     if len(kinds) != 2:
