@@ -6,6 +6,7 @@ from pathlib import Path
 from tpc.core.functions import CONSTANTS, FUNCTIONS, SUGARED
 from tpc.train.attributes import ATTRIBUTES
 from tpc.train.losses import LOSSES
+from tpc.train.matrix_aware import MATRIX_AWARE, UNTOLD
 from tpc.train.optimizer_rules import OPTIMIZERS, named_rule
 from tpc.train.parametrization import NAMES as PARAMETRIZATIONS
 
@@ -24,7 +25,7 @@ def test_tables_are_whole():
     assert first_column("Losses") == {*LOSSES}
     assert first_column("Attributes of weights") == {*ATTRIBUTES}
     assert first_column("Parametrizations") == {*PARAMETRIZATIONS}
-    assert first_column("Other optimizers") - {"optimizer"} == {*OPTIMIZERS}
+    assert first_column("Other optimizers") - {"optimizer"} == {*OPTIMIZERS, *MATRIX_AWARE}
 
 
 def test_optimizers_have_the_options_that_are_written():
@@ -33,6 +34,9 @@ def test_optimizers_have_the_options_that_are_written():
     assert len(rows) > 5
     for names, options in rows:
         for name in re.findall(r"\w+", names):
+            if name in MATRIX_AWARE:
+                assert all(f"{option} = {value}" in options for option, value in UNTOLD.items())
+                continue
             rule = named_rule(name)
             given = {option: float(value) for option, value in re.findall(r"(\w+) = ([\w.-]+)", options)}
             assert given == {option: float(value.value) for option, value in rule.parameters.items()}

@@ -46,7 +46,7 @@ def test_fewer_seeds_where_less_is_free(monkeypatch):
     alone = program.simulate(width=16, seeds=12)
     with simulation.precision("float64"):
         three = simulation.memory_of(program, sizes, given, law, "float64", 3)
-    monkeypatch.setattr(simulation, "free_of_devices", lambda: 1.2 * three)
+    monkeypatch.setattr(simulation, "free_of_devices", lambda devices=1: 1.2 * three)
     groups, real = [], simulation.Checkpoint.add
 
     def add(self, seeds, outputs):
@@ -56,7 +56,7 @@ def test_fewer_seeds_where_less_is_free(monkeypatch):
     monkeypatch.setattr(simulation.Checkpoint, "add", add)
     assert np.array_equal(program.simulate(width=16, seeds=12).outputs["a"], alone.outputs["a"])
     assert 1 <= max(groups) <= 3
-    monkeypatch.setattr(simulation, "free_of_devices", lambda: three / 6)
+    monkeypatch.setattr(simulation, "free_of_devices", lambda devices=1: three / 6)
     with pytest.raises(tpc.TpcError, match=r"a width of \d+ would fit"):
         program.simulate(width=16, seeds=2)
 

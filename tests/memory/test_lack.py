@@ -139,7 +139,7 @@ def test_a_real_one(tmp_path):
         "resource.setrlimit(resource.RLIMIT_AS, (taken + (3 << 30),)*2)\n"
         "import tpc.simulate.seeds, tpc.cli.main\n"
         "if sys.argv[1] == 'blind':\n"
-        "    tpc.simulate.seeds.free_of_devices = lambda: float('inf')\n"
+        "    tpc.simulate.seeds.free_of_devices = lambda devices=1: float('inf')\n"
         "    import tpc.machine.memory\n"
         "    tpc.machine.memory.physical_memory = lambda: float('inf')\n"
         f"arguments = ['simulate', {str(program)!r}, '--width', '1000000000', '--seeds', '1']\n"

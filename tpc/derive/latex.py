@@ -10,6 +10,7 @@ from tpc.core.expr import Expr
 from tpc.core.functions import elementwise
 from tpc.core.greek import LETTERS, spelled
 from tpc.core.places import IndexRange
+from tpc.core.spectral import SPECTRAL
 from tpc.derive.formula import Equation, ZFormula, ZInput
 from tpc.derive.nodes import Dot, Hat, Z
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
@@ -137,6 +138,9 @@ class Latex(Notation):
         return f"{{{base}}}^{{{exponent}}}"
 
     def function(self, name: str, args: Sequence[str]) -> str:
+        if name in SPECTRAL:
+            spelled_out = "".join(word.capitalize() for word in name.split("_"))
+            return rf"\operatorname{{{spelled_out}}}\left({', '.join(args)}\right)"
         plain, primes = name.rstrip("'"), len(name) - len(name.rstrip("'"))
         text = elementwise(plain).latex.format(*args)
         return text.replace(rf"\{plain}", rf"\{plain}{primes * chr(39)}", 1) if primes else text

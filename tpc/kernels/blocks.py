@@ -376,7 +376,6 @@ class KernelBlocks:
                 found.append(catalogue.networks.kernel_positions(self.network, self.positions))
             else:
                 also = tuple(label for label in d.also if label.span.line <= own)
-                found.append(
-                    replace(d, also=also, help=d.help or catalogue.networks.each_input(self.network, shape))
-                )
+                given = catalogue.networks.each_input(self.network, shape)
+                found.append(replace(d, also=also, help=f"{given}; {d.help}" if d.help else given))
         return TpcError(list(dict.fromkeys(found)), source.name, source.text)
