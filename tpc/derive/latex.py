@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from tpc.core.expr import Expr
@@ -30,6 +31,7 @@ UPRIGHT = {
     "Tau": "T",
     "Chi": "X",
 }  # capitals that LaTeX has no command for
+SMALL = 4  # 10 to minus so much, and beyond, is written as a power
 RELATIONS = {"<=": r"\le", ">=": r"\ge", "~": r"\sim"}
 
 
@@ -133,6 +135,12 @@ class Latex(Notation):
 
     def fraction(self, above: Written, below: Written) -> Written:
         return rf"\frac{{{above[0]}}}{{{below[0]}}}", POWER
+
+    def number(self, value: Fraction) -> Written:
+        zeros = len(str(value.denominator)) - 1
+        if value.numerator == 1 and value.denominator == 10**zeros and zeros >= SMALL:
+            return self.power("10", str(-zeros)), POWER
+        return super().number(value)
 
     def power(self, base: str, exponent: str) -> str:
         return f"{{{base}}}^{{{exponent}}}"
