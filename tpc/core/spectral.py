@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from tpc.core.expr import ZERO, Expr, walk
 
 SPECTRAL = {"newton_schulz": 5, "polar": 1}  # how many arguments they have as written
-TINY = 1e-7  # added to the norm that an iteration divides by
+TINY = Fraction(1, 10**7)  # added to the norm that an iteration divides by
 # singular values below so much of the largest one count as 0, in float64 and in less precise numbers
 LEAST, LEAST_SINGLE = 1e-6, 1e-3
 
@@ -61,7 +62,7 @@ def mapped(np: Any, node: SpectralMap, operator: Any, coefficients: Sequence[Any
         kept = s > least * s[..., :1]
         return (u * kept[..., None, :]) @ v
     a, b, c = coefficients
-    y = operator / (np.sqrt(np.sum(operator**2, axis=(-2, -1), keepdims=True)) + TINY)
+    y = operator / (np.sqrt(np.sum(operator**2, axis=(-2, -1), keepdims=True)) + float(TINY))
     for _ in range(node.steps):
         square = y @ np.swapaxes(y, -1, -2)
         y = a * y + (b * square + c * square @ square) @ y

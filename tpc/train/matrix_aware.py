@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from tpc.core.spectral import TINY
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
@@ -32,15 +33,20 @@ if TYPE_CHECKING:
 
 # the optimizers that act on a matrix as a whole, each with its meaning
 MATRIX_AWARE = {"muon": "the momentum with its singular values made alike"}
-# of options that are not told, as they would be written
-UNTOLD = {"momentum": "0.95", "nesterov": "1", "steps": "5", "coefficients": "[3.4445, -4.775, 2.0315]"}
 OPTIONS = ("lr", "momentum", "nesterov", "steps", "coefficients", DECOUPLED, "clip")
 QUINTIC = (Fraction(34445, 10_000), Fraction(-4775, 1000), Fraction(20315, 10_000))
 # an iteration whose limit is the polar factor, and after how many steps that is so to rounding
 CUBIC, CONVERGED = (Fraction(3, 2), Fraction(-1, 2), Fraction(0)), 70
 EXACT = "exact"
 MOMENTUM = Fraction(19, 20)
-TINY = Fraction(1, 10**7)  # added to the norm that an iteration begins by dividing by
+STEPS = 5
+# of options that are not told, as they would be written
+UNTOLD = {
+    "momentum": f"{float(MOMENTUM)}",
+    "nesterov": "1",
+    "steps": f"{STEPS}",
+    "coefficients": f"[{', '.join(f'{float(x)}' for x in QUINTIC)}]",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,10 @@ def orthogonalised(scene: Scene, options: Mapping[str, tree.Option], at: Maker) 
     exact = given is not None and isinstance(given.value, tree.Name) and given.value.name == EXACT
     if exact and own is not None:
         raise RefusedError(catalogue.optimizers.exact_coefficients(own.span))
-    steps = 5 if given is None else None if exact else scene.integer(option_value(given, "a whole number"))
+    if given is None or exact:
+        steps = None if exact else STEPS
+    else:
+        steps = scene.integer(option_value(given, "a whole number"))
     if given is not None and not exact and (steps is None or not 1 <= steps <= MOST_STEPS):
         raise RefusedError(catalogue.optimizers.steps_of_muon(given.span, MOST_STEPS))
     if own is None:
