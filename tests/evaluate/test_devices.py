@@ -108,7 +108,7 @@ def test_an_experiment_on_devices_is_resumed_to_the_same_bits(found):
 @pytest.mark.parametrize("kind", ["free", "dense"])
 def test_coordinates_of_finite_width_are_shared_out(found, kind):
     """The same numbers to rounding, at widths that are no multiple of the devices, too; and an eighth of the
-    memory. Sums of 101 terms in another order differ by about 1e-15 of them, which a few steps hardly amplify.
+    memory. Sums of 101 terms in another order differ by 1e-15 of them, which a few steps hardly amplify.
     """
     alone, shared = found["finite width"][kind]["numbers"]
     for name, value in alone.items():
