@@ -72,6 +72,25 @@ def otherwise_twice(at: Span, first: Span) -> Diagnostic:
     )
 
 
+def matrices_twice(at: Span, first: Span) -> Diagnostic:
+    return Diagnostic(
+        "TP743",
+        "a second line is for all other weights between two widths",
+        Label(at),
+        _the_first(first),
+        "name the weights of one of them, `update muon(…) of W, R`",
+    )
+
+
+def matrices_idle(at: Span) -> Diagnostic:
+    return Diagnostic(
+        "TP743",
+        "no weight between two widths is left for this line, so that it changes none",
+        Label(at),
+        help="name its weights, as in `update muon(…) of U, V`, or leave it out",
+    )
+
+
 def otherwise_idle(at: Span) -> Diagnostic:
     return Diagnostic(
         "TP743", "all weights have updates of their own, so that this line changes none", Label(at)
