@@ -93,7 +93,10 @@ def matrices_idle(at: Span) -> Diagnostic:
 
 def otherwise_idle(at: Span) -> Diagnostic:
     return Diagnostic(
-        "TP743", "all weights have updates of their own, so that this line changes none", Label(at)
+        "TP743",
+        "all weights have updates of their own, so that this line changes none",
+        Label(at),
+        help="leave it out, or take weights out of other lines",
     )
 
 
@@ -175,4 +178,9 @@ def coefficients_of_muon(at: Span) -> Diagnostic:
 
 
 def exact_coefficients(at: Span) -> Diagnostic:
-    return Diagnostic("TP749", "`steps = exact` takes the polar factor, without coefficients", Label(at))
+    return Diagnostic(
+        "TP749",
+        "`steps = exact` takes the polar factor, without coefficients",
+        Label(at),
+        help="leave the coefficients out, or give a number of steps",
+    )
