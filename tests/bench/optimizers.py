@@ -10,7 +10,6 @@ Finite networks are written by hand, in jitted JAX (float32). Two hidden layers 
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -20,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import tpc
-from tests.bench.limit_against_width import cheapest
+from tests.bench.limit_against_width import cheapest, timed
 from tests.tables import finite
 from tests.tables.finite import Chosen
 from tests.two_hidden_layers import trained
@@ -163,13 +162,8 @@ def widths(names: Sequence[str]) -> None:
 
 
 def fastest(run: Callable[[], Any], repeats: int = 5) -> float:
-    run()
-    times = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - begun)
-    return min(times)
+    _, least, _ = timed(run, repeats)  # type: ignore[no-untyped-call]
+    return float(least)
 
 
 def run(train: Callable[[Any], Any], key: Any) -> Any:
