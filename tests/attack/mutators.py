@@ -81,6 +81,8 @@ FUNCTIONS = (
     "ntk",
     "adapt",
     "over",
+    "polar",
+    "newton_schulz",
 )
 WORDS = (
     "width",
@@ -119,6 +121,7 @@ WORDS = (
     "adagrad",
     "signsgd",
     "lion",
+    "muon",
     "of",
     "otherwise",
     "limit",
@@ -168,6 +171,8 @@ LINES = (
     "optimizer q{2}(a = 0.9):\n    m = a*m + g\n    return m/(abs({0}) + {1})",
     "    update lion(lr = {0}) of {1}",
     "    update adamw(lr = 0.1, eps = {0}, decay = {1}) otherwise",
+    "    update muon(lr = {0}, steps = {1})",
+    "table q{2} : n x n = polar(outer({0}, {1}))",
 )
 
 

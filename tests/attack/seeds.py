@@ -42,6 +42,18 @@ UPDATES = (
     ("mse", ("rmsprop(lr = 0.1, eps = 0.1, momentum = 0.5)",)),
     ("huber", ("signsgd(lr = eta, momentum = 0.9, eps = 0.5, limit = 1/2)",)),
     ("mse", ("mine(lr = 0.1, limit = 1) of W", "mine(lr = eta, beta = 1/2) otherwise")),
+    ("mse", ("muon(lr = eta, decay = 0.1, clip = 1)", "adam(lr = 0.1, eps = 0.1) otherwise")),
+    (
+        "huber",
+        ("muon(lr = 0.1, momentum = 0, steps = exact) of U, W, V", "sgd(lr = 1) of b"),
+    ),
+    (
+        "mse",
+        (
+            "muon(lr = 0.1, nesterov = 0, steps = 2, coefficients = [3/2, -1/2, 1/8]) of W",
+            "sgd(lr = 1) otherwise",
+        ),
+    ),
     ("(f, y) = log(cosh(f - y))", ("sgd(lr = eta, momentum = 0.9, decay = 0.1, clip = 1)",)),
 )
 TABLES = """width n
@@ -60,8 +72,11 @@ for t < T:
     s[t] = mean(A[t+1]^2)
     s2[t] = mean(d[t]^2)
     p[t] = mean((A[t+1].T @ d[t])*x)
+    table P[t] : n x m = polar(outer(d[t], x)) + newton_schulz(outer(h[t], x), 3, 1.5, -0.5, eps)
+    q[t] = mean((P[t] @ x)^2)
 output s
 output p
+output q
 output k = mean(tanh(A[T] @ x)^2)
 check W : s2[t] for t < T
 """

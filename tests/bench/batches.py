@@ -1,7 +1,7 @@
 """The share of the machine's GEMM speed that training on batches runs at: two-hidden-layer tanh net in μP,
 batch B, T steps, rank T·B.
 
-    python tests/bench/batches.py [--batch 32] [--steps 32] [--samples 16384] [--dtype float64]
+    python -m tests.bench.batches [--batch 32] [--steps 32] [--samples 16384] [--dtype float64]
 
 Counted are the multiplications and additions of the algorithm, at the ranks that are really met: for every
 product the coordinates on the directions met so far and their removal, both twice (reorthogonalisation), Ẑ

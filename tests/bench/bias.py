@@ -1,7 +1,7 @@
 """The bias of order rank/M of the nodes representation: two-hidden-layer tanh net in μP, T steps on batches
 of B, rank T·B.
 
-    python tests/bench/bias.py [--batch 20] [--steps 50] [--seeds 24] [--repeats 8] [--fraction 4] [--samples
+    python -m tests.bench.bias [--batch 20] [--steps 50] [--seeds 24] [--repeats 8] [--fraction 4] [--samples
     M]
 
 The plan chooses M (unless --samples is given) and whitening. The losses with M/fraction samples are averaged

@@ -1,7 +1,7 @@
 """Do claimed errors cover the truth? z = (value - truth)/claim over many programs and seeds: its RMS is about
 1, and never more than 6.
 
-    OPENBLAS_NUM_THREADS=1 python tests/bench/claims.py [--programs 200] [--seeds 60] [--repeats R]
+    OPENBLAS_NUM_THREADS=1 python -m tests.bench.claims [--programs 200] [--seeds 60] [--repeats R]
     [--kinds moments,edges,heavy,rare,nets,amp] [--rows FILE]
 
 (Half an hour of one core. With threads of its own, which wait for each other, NumPy takes ten times as long.)

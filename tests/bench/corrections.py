@@ -1,7 +1,7 @@
 """Predicted bias and fluctuation against finite width, and what a prediction costs.
 
-    python tests/bench/corrections.py [PROGRAM …] [--widths 32,128] [--seeds 20000]
-    python tests/bench/corrections.py --cost
+    python -m tests.bench.corrections [PROGRAM …] [--widths 32,128] [--seeds 20000]
+    python -m tests.bench.corrections --cost
 
 n·bias and n·variance of the entries of each output, as predicted and as seeds have them at each width, with
 standard errors. --cost: processor time of 64 directions over that of one run of the limit on the same points.

@@ -1,4 +1,4 @@
-"""Kernels of deep networks against recursions in NumPy: `python tests/bench/depth.py [layers]`, with the time
+"""Kernels of deep networks against recursions in NumPy: `python -m tests.bench.depth [layers]`, with the time
 that compiling and running take."""
 
 from __future__ import annotations

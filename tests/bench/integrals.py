@@ -1,6 +1,6 @@
 """Random functions of one Gaussian and of two with their means, for `tests/gram/integrals.json`.
 
-    python tests/bench/integrals.py --one 420 --two 80 [--file tests/gram/integrals.json]
+    python -m tests.bench.integrals --one 420 --two 80 [--file tests/gram/integrals.json]
 
 What the file has stays, and is followed by as many new ones as are lacking, written as they are found. Means
 over one Gaussian are from mpmath, with 30 digits; over two, from panels of Gauss and Legendre's rule that get

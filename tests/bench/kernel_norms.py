@@ -1,6 +1,6 @@
 """NNGP and NTK of perceptrons with two hidden layers at every norm, against integrals of our own.
 
-    python tests/bench/kernel_norms.py [--functions tanh selu …] [--norms 1e-3 … 1e4]
+    python -m tests.bench.kernel_norms [--functions tanh selu …] [--norms 1e-3 … 1e4]
 
 The truth of every entry is a two-dimensional integral by panels of Gauss and Legendre's rule, which are cut
 where a function bends and get shorter, by halves, towards these places; once more with twice the panels says

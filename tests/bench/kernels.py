@@ -1,7 +1,7 @@
 """NNGP and NTK of relu perceptrons on N × 784 inputs in float32, against the same formulas by hand in one
 plain jitted JAX function.
 
-    python tests/bench/kernels.py [--sizes 2000,2 2000,10 4000,2 4000,10] [--runs 5]
+    python -m tests.bench.kernels [--sizes 2000,2 2000,10 4000,2 4000,10] [--runs 5]
 
 Seconds by the clock, medians and spread over runs, the two taken in turn; peak memory of a process that
 computes just ours; the error against float64, off the diagonal and on it, relative to the largest entry.

@@ -1,7 +1,7 @@
 """NNGP and NTK of the architectures against Monte Carlo: the mean over seeds of the empirical kernels of
 dense networks, at a large width.
 
-    python tests/bench/kernels_monte_carlo.py [--width 4096] [--seeds 100] [NAME …]
+    python -m tests.bench.kernels_monte_carlo [--width 4096] [--seeds 100] [NAME …]
 
 NAMEs are programs of `programs/architectures`; without any, all that tests/train/architectures.py has a dense
 network of. For each kernel the greatest difference from the limit is printed, over the limit's largest entry,

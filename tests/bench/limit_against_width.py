@@ -1,7 +1,7 @@
 """The limit against finite width: time to a given error on every step's loss, two-hidden-layer tanh net in μP
 (TP4 Thm 6.4), d = 1 and ξ, y ∈ {±1}, or with a batch, ξ from the sphere of R^8.
 
-    python tests/bench/limit_against_width.py [--steps 20] [--batch 1] [--lr 0.5] [--dtype float32] [--repeats
+    python -m tests.bench.limit_against_width [--steps 20] [--batch 1] [--lr 0.5] [--dtype float32] [--repeats
     16]
 
 The peer is an ensemble of finite networks trained by a hand-written, jitted and vmapped JAX loop (float32),
@@ -25,21 +25,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import tpc
+from tests.two_hidden_layers import trained
 
 PROGRAM = Path(__file__).parents[2] / "programs" / "paper" / "thm_6_4.tp"
-BATCHED = """width n
-dim T = 50, B = 4, d = 8
-input xi[T, B, d], y[T, B], eta
-weight U : n x d
-weight W : n x n
-weight V : 1 x n
-network f(x) = V @ tanh(W @ tanh(U @ x))
-train f for t < T:
-    batch (xi[t, i], y[t, i]) for i < B
-    loss mse
-    update sgd(lr = eta)
-output loss
-"""
+BATCHED = trained("dim T = 50, B = 4, d = 8\ninput xi[T, B, d], y[T, B], eta", "sgd(lr = eta)")
 TARGETS = 1.5e-3, 2e-4
 # networks whose losses are measured at each width
 WIDTHS = {64: 2048, 128: 2048, 256: 1024, 512: 512, 1024: 128, 2048: 32}

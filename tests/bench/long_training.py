@@ -1,7 +1,7 @@
 """Long trainings: two hidden tanh layers in μP (TP4 Thm 6.4), one example a step, ξ, y ∈ {±1}: time, memory,
 and the error of every loss.
 
-    python tests/bench/long_training.py [--steps 1000] [--lr 0.1] [--samples 2048] [--repeats 8]
+    python -m tests.bench.long_training [--steps 1000] [--lr 0.1] [--samples 2048] [--repeats 8]
 
 The error is the distance from a run with four times the nodes and as many repeats, root mean square over the
 losses, and in standard errors of the two. Time is of a warm run, points drawn included; memory is the peak of

@@ -1,7 +1,7 @@
 """How fast few-shot learning trains at infinite width, beside a transcription of Algorithm 3 that is written
 by hand.
 
-    python tests/bench/maml.py                # meta-batches of 32 tasks a second, of both, in turns; and that
+    python -m tests.bench.maml                # meta-batches of 32 tasks a second, of both, in turns; and that
     they train the same network
 
 Drawings are noise: time does not depend on them.
@@ -9,7 +9,6 @@ Drawings are noise: time does not depend on them.
 
 import argparse
 import statistics
-import sys
 import time
 from pathlib import Path
 
@@ -18,8 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 
 import tpc
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.oracles.algorithm_3 import algorithm_3
 
 PROGRAM = Path(__file__).parents[2] / "programs" / "experiments" / "maml.tp"

@@ -1,7 +1,7 @@
 """Are matrices that are not drawn the same in law? Means, spreads and skewness of every output of six
 programs, free against dense, in standard errors of the difference.
 
-    python tests/bench/matrix_free.py [--width 40] [--seeds 20000] [--only NAME,NAME]
+    python -m tests.bench.matrix_free [--width 40] [--seeds 20000] [--only NAME,NAME]
 
 Of N numbers the greatest is about √(2 log N) if the laws are the same.
 """

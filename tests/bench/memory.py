@@ -1,7 +1,7 @@
 """Predicted over measured peak memory of runs, simulations, kernels and experiments, each in a process of its
 own.
 
-    python tests/bench/memory.py [CASE …]
+    python -m tests.bench.memory [CASE …]
 
 Predicted, in MB, is what `Evaluator.memory`, `tpc.simulate.seeds.memory`, `Blocks.memory` and the experiments
 say before anything is computed. Measured is by how much the resident memory of the process then grows, at
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 import tpc
+from tests.two_hidden_layers import trained
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "programs"
@@ -41,19 +42,7 @@ train f for t < T:
 output loss
 output err[t] = sum(s < S: (f[t](xs[s]) - ys[s])^2)/S for t < T+1
 """
-ADAM = """width n
-dim T = 6, B = 8, d = 4
-input xi[T, B, d], y[T, B]
-weight U : n x d
-weight W : n x n
-weight V : 1 x n
-network f(x) = V @ tanh(W @ tanh(U @ x))
-train f for t < T:
-    batch (xi[t, i], y[t, i]) for i < B
-    loss mse
-    update adam(lr = 0.1)
-output loss
-"""
+ADAM = trained("dim T = 6, B = 8, d = 4\ninput xi[T, B, d], y[T, B]", "adam(lr = 0.1)")
 LINEAR = (
     "width n\n"
     "dim T = 3\n"
@@ -331,7 +320,8 @@ def measure(case: Case) -> dict[str, float]:
 def measured(case: Case) -> Mapping[str, float]:
     """In a process of its own."""
     done = subprocess.run(
-        [sys.executable, str(Path(__file__)), "--child", case.name],
+        [sys.executable, "-m", "tests.bench.memory", "--child", case.name],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

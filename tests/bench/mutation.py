@@ -1,6 +1,6 @@
 """The share of random mutants of the compiler that its tests notice, by room.
 
-    python tests/bench/mutation.py [--count 300] [--seed 0] [--rooms plan gram] [--processes 1] [--limit 120]
+    python -m tests.bench.mutation [--count 300] [--seed 0] [--rooms plan gram] [--processes 1] [--limit 120]
 
 A mutant is the tree with one small change to one file: an operator exchanged, a constant changed, a
 comparison flipped, a statement deleted, a condition negated, two arguments exchanged. Each is made in a copy

@@ -1,8 +1,8 @@
 """Limits of entrywise optimizers against finite width, and what they cost.
 
-    python tests/bench/optimizers.py widths [CASE …]     14 numbers a case against widths extrapolated in 1/n
-    python tests/bench/optimizers.py step                a step of Adam on M points against one at width M
-    python tests/bench/optimizers.py ensemble            time to an error of 2e-3 against tuned ensembles
+    python -m tests.bench.optimizers widths [CASE …]     14 numbers a case against widths extrapolated in 1/n
+    python -m tests.bench.optimizers step                a step of Adam on M points against one at width M
+    python -m tests.bench.optimizers ensemble            time to an error of 2e-3 against tuned ensembles
 
 Finite networks are written by hand, in jitted JAX (float32). Two hidden layers of tanh in μP.
 """
@@ -10,7 +10,6 @@ Finite networks are written by hand, in jitted JAX (float32). Two hidden layers 
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -20,24 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import tpc
-from tests.bench.limit_against_width import cheapest
+from tests.bench.limit_against_width import cheapest, timed
 from tests.tables import finite
 from tests.tables.finite import Chosen
+from tests.two_hidden_layers import trained
 
-NET = """width n
-dim T = 5, B = 2, d = 2
-input xi[T, B, d], y[T, B], xs[2, d]
-weight U : n x d
-weight W : n x n
-weight V : 1 x n
-network f(x) = V @ tanh(W @ tanh(U @ x))
-train f for t < T:
-    batch (xi[t, i], y[t, i]) for i < B
-    loss mse
-    update {update}
-output loss
-output g[t, j] = f[t](xs[j]) for t < T + 1 for j < 2
-"""
+HEAD = "dim T = 5, B = 2, d = 2\ninput xi[T, B, d], y[T, B]"
+OUTPUTS = "output g[t, j] = f[t](xs[j]) for t < T + 1 for j < 2\n"
 CASES = {
     "sgd": ("sgd(lr = 0.5)", Chosen(finite.sgd(), 0.5)),
     "signsgd": ("signsgd(lr = 0.15)", Chosen(finite.signsgd(), 0.15)),
@@ -58,7 +46,6 @@ CASES = {
     "adamax": ("adamax(lr = 0.1, eps = 0.05)", Chosen(finite.adamax(eps=0.05), 0.1)),
     "nadam": ("nadam(lr = 0.1, eps = 0.05)", Chosen(finite.nadam(eps=0.05), 0.1)),
 }
-TRAINING = NET.replace(", xs[2, d]", "").split("output g")[0]
 WIDTHS = {256: 256, 512: 128, 1024: 64, 2048: 32}  # networks of each
 SAMPLES, REPEATS = 2048, 12
 # by width, so many networks, and so many at once
@@ -156,7 +143,9 @@ def widths(names: Sequence[str]) -> None:
             runs = np.stack([numbers(*train(jax.random.key(width * 1000 + k))) for k in range(count)])
             means.append(runs.mean(axis=0))
             errors.append(runs.std(axis=0, ddof=1) / count**0.5)
-        evaluator = tpc.parse(NET.format(update=update)).compile(samples=SAMPLES, repeats=REPEATS)
+        evaluator = tpc.parse(trained(f"{HEAD}, xs[2, d]", update, more=OUTPUTS)).compile(
+            samples=SAMPLES, repeats=REPEATS
+        )
         result = evaluator(data)
         limit, error = (
             numbers(*(getattr(result[key], what) for key in ("loss", "g"))) for what in ("value", "stderr")
@@ -173,13 +162,8 @@ def widths(names: Sequence[str]) -> None:
 
 
 def fastest(run: Callable[[], Any], repeats: int = 5) -> float:
-    run()
-    times = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - begun)
-    return min(times)
+    _, least, _ = timed(run, repeats)  # type: ignore[no-untyped-call]
+    return float(least)
 
 
 def run(train: Callable[[Any], Any], key: Any) -> Any:
@@ -194,7 +178,7 @@ def step(samples: int = 2048, batch: int = 20, steps: int = 10) -> None:
     """The same training on points and at width M, in turn, so that both meet the same load."""
     data = problem(steps, batch)
     update, own = CASES["adam"]
-    program = tpc.parse(TRAINING.format(update=update), dims={"T": steps, "B": batch})
+    program = tpc.parse(trained(HEAD, update), dims={"T": steps, "B": batch})
     module = program.compile(samples=samples, repeats=2, dtype="float32").module
     train, key = network(samples, own, data, whitened=False), jax.random.key(1)
 
@@ -213,7 +197,7 @@ def step(samples: int = 2048, batch: int = 20, steps: int = 10) -> None:
 def ensemble(error: float = 2e-3, steps: int = 20, batch: int = 4) -> None:
     data = problem(steps, batch)
     update, own = CASES["adam"]
-    program = tpc.parse(TRAINING.format(update=update), dims={"T": steps, "B": batch})
+    program = tpc.parse(trained(HEAD, update), dims={"T": steps, "B": batch})
     fine = program.compile(samples=2048, repeats=16)(cut(data))["loss"]
     print(f"reference: standard error at most {np.max(np.asarray(fine.stderr)):.1e}", flush=True)
     found = {}

@@ -1,6 +1,6 @@
 """Quadrature over few Gaussians against references, trainings from tame to wild, one line for each.
 
-    python tests/bench/quadrature.py [--every 10] [--dtype float32]
+    python -m tests.bench.quadrature [--every 10] [--dtype float32]
 
 z: the greatest distance from the reference, in units of both errors; gain: by which factors errors are less
 than those of as many Sobol points as check.

@@ -1,7 +1,7 @@
 """Are the standard errors right? What one run takes for the spread of its repeats against the spread over
 seeds, and the mean over seeds, in claimed errors, against a run with 16 times the samples.
 
-    python tests/bench/standard_errors.py [--steps 2,40] [--samples M] [--seeds 200] [--lr 0.5]
+    python -m tests.bench.standard_errors [--steps 2,40] [--samples M] [--seeds 200] [--lr 0.5]
 
 The two-hidden-layer program (TP4 Thm 6.4), ξ, y ∈ {±1}; T steps make 2T directions. Without --samples, as
 many as the plan takes by itself. A right one has a ratio of 1 (200 seeds tell it to 5 %) and no bias: a mean

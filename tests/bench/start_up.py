@@ -1,7 +1,7 @@
 """Time from the shell, each command a process of its own: seconds, processor seconds and peak memory, medians
 and spread over runs.
 
-    python tests/bench/start_up.py [--runs 5] [--tpc COMMAND]
+    python -m tests.bench.start_up [--runs 5] [--tpc COMMAND]
 
 `tpc --help` and `tpc check`; README's example and a student of 20 steps, as second runs, which have what the
 first one compiled, and without that (`--no-cache`); the first numbers of the two-hidden-layer program (TP4
@@ -25,6 +25,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.two_hidden_layers import trained
+
 ROOT = Path(__file__).parents[2]
 THEOREM, DIGITS = "programs/paper/thm_6_4.tp", "programs/experiments/digits.tp"
 SHORT, LONG = 10, 1000
@@ -42,20 +44,11 @@ train f for t < T:
     update sgd(lr = eta)
 output loss
 """
-STUDENT = """width n
-dim T = 20, B = 4, d = 2, N = 4
-input x[T, B, d], y[T, B], z[N, d], v[N]
-weight U : n x d
-weight W : n x n
-weight V : 1 x n
-network f(x) = V @ tanh(W @ tanh(U @ x))
-train f for t < T:
-    batch (x[t, i], y[t, i]) for i < B
-    loss mse
-    update sgd(lr = 0.5)
-output loss
-output test = sum(i < N: (f(z[i]) - v[i])^2/2)/N
-"""
+STUDENT = trained(
+    "dim T = 20, B = 4, d = 2, N = 4\ninput xi[T, B, d], y[T, B], z[N, d], v[N]",
+    "sgd(lr = 0.5)",
+    more="output test = sum(i < N: (f(z[i]) - v[i])^2/2)/N\n",
+)
 MAXRSS = 1 if sys.platform == "darwin" else 1024  # bytes in the unit of ru_maxrss
 
 
@@ -104,7 +97,7 @@ def second_runs(tpc: list[str], folder: Path, runs: int) -> None:
     random = np.random.default_rng(0)
     x, z = random.standard_normal((20, 4, 2)), random.standard_normal((4, 2))
     y, v = (np.tanh(points[..., 0] + points[..., 1] ** 2 / 2 - 0.5) for points in (x, z))
-    np.savez(folder / "student.npz", x=x, y=y, z=z, v=v)
+    np.savez(folder / "student.npz", xi=x, y=y, z=z, v=v)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (folder / "readme.tp").write_text(readme.split("```tp\n")[1].split("```")[0], encoding="utf-8")
     (folder / "student.tp").write_text(STUDENT, encoding="utf-8")

@@ -1,12 +1,12 @@
 """How fast word vectors train at infinite width: words a second of the compiled program, what they cost, and
 what the machine can do.
 
-    python tests/bench/word2vec.py --vocabulary 8000
+    python -m tests.bench.word2vec --vocabulary 8000
 
 What a device needs for all words of text8, by the compiler and by the check of the experiment; nothing is
 allocated:
 
-    XLA_FLAGS=--xla_force_host_platform_device_count=8 python tests/bench/word2vec.py --vocabulary 71291
+    XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m tests.bench.word2vec --vocabulary 71291
     --memory
 
 Words are drawn as they are in a text; time does not depend on them otherwise. The authors' C code trains
@@ -15,15 +15,12 @@ Words are drawn as they are in a text; time does not depend on them otherwise. T
 
 import argparse
 import statistics
-import sys
 import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
 from tpc import parse
 from tpc.evaluate.in_parts import State
 from tpc.experiments.corpus import Text

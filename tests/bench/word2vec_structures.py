@@ -1,7 +1,7 @@
 """What each structure of the limit of Word2Vec buys: the same steps with it and without, by processor time,
 and the resident memory of a step.
 
-    python tests/bench/word2vec_structures.py --vocabulary 4000
+    python -m tests.bench.word2vec_structures --vocabulary 4000
 
 Variants are other texts of the same program, or other shapes of its inputs. Their rounds alternate, so that a
 busy machine is fair to all.
@@ -9,14 +9,11 @@ busy machine is fair to all.
 
 import argparse
 import statistics
-import sys
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.bench.word2vec import text
 from tpc import parse
 from tpc.evaluate.in_parts import State

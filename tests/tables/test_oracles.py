@@ -11,6 +11,7 @@ import pytest
 from scipy.special import erf
 
 import tpc
+from tests.two_hidden_layers import trained
 from tests.values import values_only
 
 PROGRAMS = Path(__file__).parents[2] / "programs" / "optimisers"
@@ -76,30 +77,14 @@ def test_one_example_by_signs() -> None:
     assert np.all(apart <= SIGMAS * np.hypot(np.asarray(result.stderr), error))
 
 
-NET = """
-width n
-dim T = {steps}, B = {batch}, d = 2
-input xi[T, B, d], y[T, B], xs[d]
-weight U : n x d
-weight W : n x n
-weight V : 1 x n
-network f(x) = V @ tanh(W @ tanh(U @ x))
-train f for t < T:
-    batch (xi[t, i], y[t, i]) for i < B
-    loss {loss}
-    update {update}
-output loss
-output g = f(xs)
-"""
-
-
 def program_and_inputs(
     update: str, steps: int, loss: str = "mse"
 ) -> tuple[tpc.Program, dict[str, np.ndarray]]:
     rng, batch = np.random.default_rng(3), 2
     shapes = (steps, batch)
     inputs = {"xi": rng.standard_normal((*shapes, 2)), "y": 1 + rng.random(shapes), "xs": np.array([1, -1])}
-    return tpc.parse(NET.format(steps=steps, batch=batch, loss=loss, update=update)), inputs
+    head = f"dim T = {steps}, B = {batch}, d = 2\ninput xi[T, B, d], y[T, B], xs[d]"
+    return tpc.parse(trained(head, update, loss=loss, more="output g = f(xs)\n")), inputs
 
 
 def evaluated(update: str, steps: int = 2, *, loss: str = "mse") -> np.ndarray:

@@ -214,9 +214,8 @@ def _partition(m: Maker, p: LabelledOutput, one: Tree) -> Tree:
 
 
 def _xent_slope(m: Maker, p: LabelledOutput, i: tuple[Tree, ...]) -> Tree:
-    share = m.div(
-        m.number(1), _partition(m, p, p.f((i[0],)))
-    )  # not e^{f_i - f_y} over the sum: both may overflow
+    # not e^{f_i - f_y} over the sum: both may overflow
+    share = m.div(m.number(1), _partition(m, p, p.f((i[0],))))
     return m.sub(share, m.equal(i[0], p.at))
 
 

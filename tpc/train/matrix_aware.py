@@ -34,19 +34,23 @@ if TYPE_CHECKING:
 # the optimizers that act on a matrix as a whole, each with its meaning
 MATRIX_AWARE = {"muon": "the momentum with its singular values made alike"}
 OPTIONS = ("lr", "momentum", "nesterov", "steps", "coefficients", DECOUPLED, "clip")
-QUINTIC = (Fraction(34445, 10_000), Fraction(-4775, 1000), Fraction(20315, 10_000))
+STEPS, MOMENTUM = 5, Fraction("0.95")
+QUINTIC = tuple(map(Fraction, ("3.4445", "-4.775", "2.0315")))
+# of options that are not told, as they would be written
+UNTOLD = {
+    "momentum": f"{float(MOMENTUM):g}",
+    "nesterov": "1",
+    "steps": f"{STEPS}",
+    "coefficients": f"[{', '.join(f'{float(x):g}' for x in QUINTIC)}]",
+}
 # an iteration whose limit is the polar factor, and after how many steps that is so to rounding
 CUBIC, CONVERGED = (Fraction(3, 2), Fraction(-1, 2), Fraction(0)), 70
 EXACT = "exact"
-MOMENTUM = Fraction(19, 20)
-STEPS = 5
-# of options that are not told, as they would be written
-UNTOLD = {
-    "momentum": f"{float(MOMENTUM)}",
-    "nesterov": "1",
-    "steps": f"{STEPS}",
-    "coefficients": f"[{', '.join(f'{float(x)}' for x in QUINTIC)}]",
-}
+
+
+def of_matrices(update: tree.Update) -> bool:
+    """Whether a line is of all weights between two widths that no other line names."""
+    return update.word is None and update.name.name in MATRIX_AWARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +67,18 @@ def orthogonalised(scene: Scene, options: Mapping[str, tree.Option], at: Maker) 
     exact = given is not None and isinstance(given.value, tree.Name) and given.value.name == EXACT
     if exact and own is not None:
         raise RefusedError(catalogue.optimizers.exact_coefficients(own.span))
-    if given is None or exact:
-        steps = None if exact else STEPS
-    else:
+    steps = STEPS if given is None else None
+    if given is not None and not exact:
         steps = scene.integer(option_value(given, "a whole number"))
-    if given is not None and not exact and (steps is None or not 1 <= steps <= MOST_STEPS):
-        raise RefusedError(catalogue.optimizers.steps_of_muon(given.span, MOST_STEPS))
+        if steps is None or not 1 <= steps <= MOST_STEPS:
+            raise RefusedError(catalogue.optimizers.steps_of_muon(given.span, MOST_STEPS))
     if own is None:
         return Orthogonalised(steps, tuple(map(at.number, QUINTIC)))
-    if not isinstance(own.value, tree.ListOf) or len(own.value.items) != len(QUINTIC):
+    items = own.value.items if isinstance(own.value, tree.ListOf) else ()
+    coefficients = tuple(item for item in items if not isinstance(item, tree.ListOf))
+    if not len(coefficients) == len(items) == len(QUINTIC):
         raise RefusedError(catalogue.optimizers.coefficients_of_muon(own.span))
-    items = [item for item in own.value.items if not isinstance(item, tree.ListOf)]
-    if len(items) != len(QUINTIC):
-        raise RefusedError(catalogue.optimizers.coefficients_of_muon(own.span))
-    return Orthogonalised(steps, tuple(items))
+    return Orthogonalised(steps, coefficients)
 
 
 def momentum_rule(scene: Scene, options: Mapping[str, tree.Option], m: Maker) -> OptimizerRule:

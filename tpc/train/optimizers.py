@@ -14,7 +14,7 @@ from tpc.syntax.tree import Tree
 from tpc.train.build import Maker
 from tpc.train.descent import SGD_OPTIONS, Descent, Sgd, sgd_of
 from tpc.train.entrywise import Entrywise, entrywise_of
-from tpc.train.matrix_aware import MATRIX_AWARE, OPTIONS, check_matrix
+from tpc.train.matrix_aware import MATRIX_AWARE, OPTIONS, check_matrix, of_matrices
 from tpc.train.naming import Names
 from tpc.train.optimizer_rules import OPTIMIZERS, named_rule
 from tpc.train.scene import Scene
@@ -107,12 +107,17 @@ def lines_of(node: tree.Train, trainable: Sequence[Weight]) -> dict[str, int]:
     names, found = [w.name for w in trainable], dict[str, int]()
     places: dict[str, tree.Name] = {}
     others: int | None = None
+    matrices: int | None = None
     for place, update in enumerate(updates):
         word = update.word
         if word is not None and (word.name, bool(update.weights)) not in ((OF, True), (OTHERWISE, False)):
             raise RefusedError(catalogue.optimizers.which_weights(word.span, word.name))
-        if word is None and update.name.name in MATRIX_AWARE:
-            continue  # of all weights between two widths that are named nowhere
+        if of_matrices(update):
+            if matrices is not None:
+                first_line = updates[matrices].name
+                raise RefusedError(catalogue.optimizers.matrices_twice(update.name.span, first_line.span))
+            matrices = place
+            continue
         if not update.weights:
             first = None if others is None else updates[others].word
             if first is not None and word is not None:
@@ -125,9 +130,11 @@ def lines_of(node: tree.Train, trainable: Sequence[Weight]) -> dict[str, int]:
                 at = places[weight.name].span
                 raise RefusedError(catalogue.optimizers.weight_twice(weight.span, weight.name, at))
             found[weight.name], places[weight.name] = place, weight
-    for place, update in enumerate(updates):
-        if update.word is None and update.name.name in MATRIX_AWARE:
-            found |= {w.name: place for w in trainable if w.matrix and w.name not in found}
+    if matrices is not None:
+        between = [w.name for w in trainable if w.matrix and w.name not in found]
+        if not between:
+            raise RefusedError(catalogue.optimizers.matrices_idle(updates[matrices].name.span))
+        found |= dict.fromkeys(between, matrices)
     left = [name for name in names if name not in found]
     word = None if others is None else updates[others].word
     if left and others is None:

@@ -23,7 +23,7 @@ from tpc.train.descent import Descent, Sgd, Updates
 from tpc.train.entrywise import EntrywiseUpdates
 from tpc.train.gradients import LossGradient, NamedLoss, Point, gradient_at
 from tpc.train.losses import loss_of
-from tpc.train.matrix_aware import MATRIX_AWARE
+from tpc.train.matrix_aware import of_matrices
 from tpc.train.optimizers import Optimizers, optimizers_of
 from tpc.train.records import Index, State, Upto
 from tpc.train.scene import Scene
@@ -250,7 +250,7 @@ class Trainings:
             if not found:
                 self.refuse(catalogue.trainings.training_lacks(node.span, what, example))
             several = kinds == (tree.Update,) and all(
-                isinstance(item, tree.Update) and (item.word is not None or item.name.name in MATRIX_AWARE)
+                isinstance(item, tree.Update) and (item.word is not None or of_matrices(item))
                 for item in found
             )
             if len(found) > 1 and not several:

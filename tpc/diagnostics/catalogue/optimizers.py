@@ -72,9 +72,31 @@ def otherwise_twice(at: Span, first: Span) -> Diagnostic:
     )
 
 
+def matrices_twice(at: Span, first: Span) -> Diagnostic:
+    return Diagnostic(
+        "TP743",
+        "a second line is for all other weights between two widths",
+        Label(at),
+        _the_first(first),
+        "name the weights of one of them, `update muon(…) of W, R`",
+    )
+
+
+def matrices_idle(at: Span) -> Diagnostic:
+    return Diagnostic(
+        "TP743",
+        "no weight between two widths is left for this line, so that it changes none",
+        Label(at),
+        help="name its weights, as in `update muon(…) of U, V`, or leave it out",
+    )
+
+
 def otherwise_idle(at: Span) -> Diagnostic:
     return Diagnostic(
-        "TP743", "all weights have updates of their own, so that this line changes none", Label(at)
+        "TP743",
+        "all weights have updates of their own, so that this line changes none",
+        Label(at),
+        help="leave it out, or take weights out of other lines",
     )
 
 
@@ -156,4 +178,9 @@ def coefficients_of_muon(at: Span) -> Diagnostic:
 
 
 def exact_coefficients(at: Span) -> Diagnostic:
-    return Diagnostic("TP749", "`steps = exact` takes the polar factor, without coefficients", Label(at))
+    return Diagnostic(
+        "TP749",
+        "`steps = exact` takes the polar factor, without coefficients",
+        Label(at),
+        help="leave the coefficients out, or give a number of steps",
+    )

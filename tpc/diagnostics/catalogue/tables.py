@@ -67,8 +67,18 @@ def table_due(at: Span, function: str) -> Diagnostic:
 
 
 def scalar_due(at: Span, function: str) -> Diagnostic:
-    return Diagnostic("TP227", f"all arguments of `{function}` but the first are scalars", Label(at))
+    return Diagnostic(
+        "TP227",
+        f"all arguments of `{function}` but the first are scalars",
+        Label(at),
+        help="write numbers or inputs, as in `newton_schulz(A, 5, 3.4445, -4.775, 2.0315)`",
+    )
 
 
 def steps_due(at: Span, function: str, most: int) -> Diagnostic:
-    return Diagnostic("TP227", f"`{function}` takes a whole number of steps from 1 to {most}", Label(at))
+    return Diagnostic(
+        "TP227",
+        f"`{function}` takes a whole number of steps from 1 to {most}",
+        Label(at),
+        help="write a number or a dim; `polar(A)` is what many steps tend to, of coefficients 3/2, -1/2, 0",
+    )

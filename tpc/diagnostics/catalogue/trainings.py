@@ -114,7 +114,10 @@ def training_twice(at: Span, what: str, first: Span) -> Diagnostic:
         f"the training has a second `{what}`",
         Label(at),
         (Label(first, "first here"),),
-        "leave one of them out",
+        "leave one of them out, or say which weights each is for, `update adam(…) of W` and "
+        "`update sgd(…) otherwise`"
+        if what == "update"
+        else "leave one of them out",
     )
 
 
