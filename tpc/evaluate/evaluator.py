@@ -158,7 +158,7 @@ class Evaluator:
         differ (TP613), a folder that cannot be written (TP606); DivergedError, a TpcError (TP603) with what
         came before, for values that are not finite; KeyboardInterrupt if there is nothing to return.
         """
-        if not self.program.outputs:
+        if not self.program.reported:
             raise TpcError(
                 [catalogue.running.nothing_to_run(self.program.name)], self.program.name, of_program=True
             )

@@ -187,7 +187,7 @@ def _checked(seeds: Sequence[int]) -> tuple[int, ...]:
 
 def _require_sense(program: Program, dtype: DType) -> None:
     """Raises TpcError (TP605): a program without outputs; ValueError: a dtype that there is not."""
-    if not program.outputs:
+    if not program.reported:
         raise TpcError([catalogue.running.nothing_to_run(program.name)], program.name, of_program=True)
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r:.60}")
