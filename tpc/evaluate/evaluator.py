@@ -312,8 +312,10 @@ class Evaluator:
         own = {name: value for name, value in inputs.items() if name not in self.start.names}
         # so that what is wrong is said of the program's own inputs
         bind_inputs(self.start.evaluator.program, own)
-        drawn = known is not None and self.start.choice.how == "drawn"
-        values = self.start.drawn(known.root) if drawn and known else self.start.values(own, seed)
+        if known is not None and self.start.choice.how == "drawn":
+            values = self.start.drawn(known.root)
+        else:
+            values = self.start.values(own, seed)
         return {**{name: np.asarray(value) for name, value in values.items()}, **inputs}
 
     def _outcomes(self, stage: Stage) -> dict[str, Outcome]:
