@@ -90,6 +90,9 @@ WITHOUT = {
     "entries": "width n\ndim T = 0\ninput a = 1\nvector v : n ~ N(0, 1)\n"
     "output s[t] = a*mean(v^2) for t < T\n",
     "vectors": "width n\ninput a = 1\noutput b = a\n",
+    # but such that a run only looks at
+    "told": "width n\nweight U : n x 1\nweight V : 1 x n\nnetwork f(x) = V @ tanh(U @ x)\n"
+    "train f for t < 2:\n    batch (1, 1)\n    loss mse\n    update signsgd(lr = 0.1)\n",
 }
 
 

@@ -1,6 +1,7 @@
 """Corrections by derivatives in the weights of points."""
 
 import json
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import pytest
 import tpc
 from tpc.cli.main import main
 from tpc.core.inputs import bind_inputs
+from tpc.corrections import predict
 from tpc.corrections.differences import Weighted, signs
 from tpc.machine.precision import precision
 
@@ -216,6 +218,14 @@ def test_an_interrupted_run_is_resumed_to_the_same_bits(tmp_path):
     assert seen == [(1, 4), (2, 4), (3, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
     for name in ("bias", "bias_stderr", "variance", "variance_stderr"):
         np.testing.assert_array_equal(getattr(resumed["q"], name), getattr(whole["q"], name))
+
+
+def test_an_interruption_in_the_run_of_the_limit_ends_all(monkeypatch):
+    program = tpc.parse("width n\nvector v : n ~ N(0, 1)\noutput q = mean(exp(v))\n", name="q")
+    limit = replace(program.compile(samples=64, repeats=2)(), stopped=True)
+    monkeypatch.setattr(predict, "compile_program", lambda *_: lambda *_, **__: limit)
+    with pytest.raises(KeyboardInterrupt, match="run of the limit"):
+        program.corrections(samples=64, repeats=2, signs=8, method="nodes")
 
 
 def stop_at_once():

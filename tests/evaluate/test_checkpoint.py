@@ -55,6 +55,13 @@ def test_an_interrupted_run_gives_the_repeats_that_are_done(evaluator):
         assert np.array_equal(part[name].stderr, three[name][1])
 
 
+def test_an_interrupted_run_does_not_say_that_a_small_program_is_too_large():
+    """Of repeats that agree rounding is looked at, which an interruption comes before."""
+    one = "width n\nvector v : n ~ N(0, 1)\noutput one = mean(v^2)/mean(v^2)\n"
+    evaluator = tpc.parse(one).compile(method="nodes", samples=64, repeats=5)
+    assert evaluator(progress=stop_after(3)).notes == ("interrupted after 3 of 5 repeats",)
+
+
 def test_interrupted_after_the_last_repeat(evaluator, tmp_path, monkeypatch):
     """What is known of the errors by then counts, and the rest is made up for."""
     whole, honest = evaluator(INPUTS), evaluator.module.halves

@@ -230,3 +230,20 @@ def test_what_tpc_did_not_write_is_not_overwritten(file, tmp_path, capsys):
     assert "its name ends in none of .npz, .csv" in capsys.readouterr().err
     (tmp_path / "empty.csv").touch()
     assert main(["run", str(file), "--save", str(tmp_path / "empty.csv")]) == 0
+
+
+def test_a_sweep_in_latex_has_every_output_that_has_numbers():
+    """Be one without entries among them, or two of them called alike."""
+    text = """width n
+dim K = 0, T = 60
+input eta = 1
+vector v : n ~ N(0, 1)
+output none[k] = eta*k for k < K
+output a[t] = eta*t for t < T
+output b = eta*mean(v^2)
+"""
+    found = tpc.parse(text).compile().sweep({"eta": [1, 2]})
+    tables = found.to_latex({"a": "q", "b": "q"}).split("\n\n")
+    assert len(tables) == 1
+    rows = [row.removesuffix(r" \\").split(" & ") for row in tables[0].splitlines() if "&" in row]
+    assert rows == [[r"$\eta$", "${q}_{59}$", "${q}$"], ["$1$", "$59$", "$1$"], ["$2$", "$118$", "$2$"]]

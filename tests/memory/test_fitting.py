@@ -12,7 +12,7 @@ import tpc
 from tests.bench.memory import CASES, DEEP, inputs_of, measured, of_run, of_simulation
 from tpc.cli.main import main
 from tpc.evaluate.fit import of_repeat
-from tpc.simulate import seeds as simulation
+from tpc.simulate import finite_program, seeds
 
 KINKED = "width n\nvector v[i < 6] : n ~ N(0, 1)\noutput a = mean(relu(sum(i < 6: v[i])))\n"
 MATRIX = "width n\nmatrix A : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\noutput a = mean(tanh(A @ v)^2)\n"
@@ -41,22 +41,19 @@ def test_fewer_points_where_less_is_free(monkeypatch):
 
 def test_fewer_seeds_where_less_is_free(monkeypatch):
     program = tpc.parse(MATRIX)
-    given, sizes = {}, {"n": 16}
-    law = simulation._cast(simulation.laws(program, given, sizes), "float64")
     alone = program.simulate(width=16, seeds=12)
-    with simulation.precision("float64"):
-        three = simulation.memory_of(program, sizes, given, law, "float64", 3)
-    monkeypatch.setattr(simulation, "free_of_devices", lambda devices=1: 1.2 * three)
-    groups, real = [], simulation.Checkpoint.add
+    three = finite_program.FiniteProgram.of(program, {}, 16, "float64", "auto").memory(3)
+    monkeypatch.setattr(finite_program, "free_of_devices", lambda devices=1: 1.2 * three)
+    groups, real = [], seeds.Checkpoint.add
 
     def add(self, seeds, outputs):
         groups.append(len(seeds))
         real(self, seeds, outputs)
 
-    monkeypatch.setattr(simulation.Checkpoint, "add", add)
+    monkeypatch.setattr(seeds.Checkpoint, "add", add)
     assert np.array_equal(program.simulate(width=16, seeds=12).outputs["a"], alone.outputs["a"])
     assert 1 <= max(groups) <= 3
-    monkeypatch.setattr(simulation, "free_of_devices", lambda devices=1: three / 6)
+    monkeypatch.setattr(finite_program, "free_of_devices", lambda devices=1: three / 6)
     with pytest.raises(tpc.TpcError, match=r"a width of \d+ would fit"):
         program.simulate(width=16, seeds=2)
 

@@ -35,8 +35,8 @@ WHERE = {
     "graph": "tpc.show.draw.draw",
     "compile": "tpc.pipeline.compile_program",
     "run": "tpc.evaluate.stages.compute",
-    "simulate": "tpc.simulate.seeds._compiled",
-    "verify": "tpc.simulate.seeds._compiled",
+    "simulate": "tpc.simulate.finite_program.compiled",
+    "verify": "tpc.simulate.finite_program.compiled",
     "kernel": "tpc.kernels.blocks.side_by_side",
     "maml": "tpc.experiments.maml.FewShotExperiment._drawn",
     "word2vec": "tpc.experiments.word2vec.Word2VecExperiment._train",
@@ -137,9 +137,9 @@ def test_a_real_one(tmp_path):
         "jax.devices()\n"
         "taken = int(open('/proc/self/statm').read().split()[0])*resource.getpagesize()\n"
         "resource.setrlimit(resource.RLIMIT_AS, (taken + (3 << 30),)*2)\n"
-        "import tpc.simulate.seeds, tpc.cli.main\n"
+        "import tpc.simulate.finite_program, tpc.cli.main\n"
         "if sys.argv[1] == 'blind':\n"
-        "    tpc.simulate.seeds.free_of_devices = lambda devices=1: float('inf')\n"
+        "    tpc.simulate.finite_program.free_of_devices = lambda devices=1: float('inf')\n"
         "    import tpc.machine.memory\n"
         "    tpc.machine.memory.physical_memory = lambda: float('inf')\n"
         f"arguments = ['simulate', {str(program)!r}, '--width', '1000000000', '--seeds', '1']\n"

@@ -8,7 +8,7 @@ import numpy as np
 import tpc
 from tests.simulate.test_matrix_free import NET
 from tpc.core.mesh import mesh_of
-from tpc.simulate import seeds
+from tpc.simulate.finite_program import compiled as compiled_seeds
 from tpc.simulate.initialisation import laws, widths
 
 WIDTH = 8 * 1154  # neither this, nor its half, nor an eighth of either is another number of the program
@@ -28,7 +28,7 @@ def at_finite_width():
             samples = program.simulate(width=NARROW, seeds=[3, 4], matrices=kind, devices=count)
             numbers.append({name: value.tolist() for name, value in samples.outputs.items()})
             mesh = None if count is None else mesh_of(count, program.name)
-            run = seeds._compiled(program, tuple(sizes.items()), "float64", free, mesh)
+            run = compiled_seeds(program, tuple(sizes.items()), "float64", free, mesh)
             compiled = run.lower(jax.ShapeDtypeStruct((1,), np.uint32), {}, law).compile()
             text = compiled.as_text()
             code.append(

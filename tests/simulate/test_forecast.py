@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 import tpc
+import tpc.corrections
 from tests.simulate.test_verify import made_up
 from tpc.cli.main import main
 from tpc.simulate import Samples, verify
@@ -98,6 +99,17 @@ def test_the_command(tmp_path, capsys):
     assert "n·variance" in capsys.readouterr().out
     assert main(["verify", str(tmp_path / "powers.tp"), "--widths", "16,32", "--seeds", "4"]) == 0
     assert "note: bias and spread are not predicted: the program has powers of n" in capsys.readouterr().out
+
+
+def test_the_command_interrupted_while_it_predicts(tmp_path, capsys, monkeypatch):
+    """Predictions of fewer repeats are none of those that were asked for."""
+    (tmp_path / "q.tp").write_text("width n\nvector v : n ~ N(0, 1)\noutput q = mean(exp(v))\n")
+    honest = tpc.corrections.corrections
+    monkeypatch.setattr(
+        tpc.corrections, "corrections", lambda *a, **b: replace(honest(*a, **b), interrupted=True)
+    )
+    assert main(["verify", str(tmp_path / "q.tp"), "--widths", "16,32", "--seeds", "4"]) == 130
+    assert "interrupted" in capsys.readouterr().err
 
 
 def test_a_program_and_its_own_prediction():

@@ -8,8 +8,7 @@ import pytest
 import tpc
 from tests.simulate.plain import run_plainly
 from tests.simulate.programs import ONE_HIDDEN_LAYER, PROGRAMS
-from tpc.simulate import draws, machine, simulate
-from tpc.simulate import seeds as run
+from tpc.simulate import draws, finite_program, machine, simulate
 
 WIDTH = 20
 WISHART = """
@@ -40,7 +39,7 @@ def case(request):
 def test_equals_plain_numpy_on_the_same_draws(case, how, monkeypatch):
     program, inputs = case
     if how != "as it is":
-        monkeypatch.setattr(run, "_compiled", run._compiled.__wrapped__)
+        monkeypatch.setattr(finite_program, "compiled", finite_program.compiled.__wrapped__)
         monkeypatch.setattr(
             machine, *(("MAX_TERMS", 1) if how == "long sums" else ("is_parallel", lambda loop, outer: False))
         )

@@ -131,6 +131,8 @@ def _predicted(
         ]
     except TpcError as error:
         return None, [f"bias and spread are not predicted: {d.message}" for d in error.diagnostics]
+    if found.interrupted:
+        raise KeyboardInterrupt
     return found.outputs, [f"of `{name}`: {own.reason}" for name, own in found.outputs.items() if own.reason]
 
 

@@ -75,8 +75,8 @@ def _is_shown(arguments: argparse.Namespace) -> bool:
 def require_widths(program: Program, inputs: dict[str, np.ndarray], arguments: argparse.Namespace) -> None:
     """Refuses widths that cannot fit before anything is computed. Raises TpcError (TP604)."""
     if arguments.widths:
+        from tpc.simulate.finite_program import require_room
         from tpc.simulate.initialisation import WidthError
-        from tpc.simulate.seeds import require_room
 
         for width in arguments.widths:
             with suppress(WidthError):  # what else is wrong with a width is said when it is run

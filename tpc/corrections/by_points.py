@@ -121,7 +121,7 @@ def derived(
             if len(kept) < ENOUGH:
                 raise
         wider = float(module.students(len(kept)))
-    done = [kept[k][0] for k in sorted(kept)]
+    done = [outputs for outputs, _ in kept.ordered]
     found = [(Differences.of_arrays(own, WHOLE), Differences.of_arrays(own, HALF)) for own in done]
     influences = {name: [own[f"influence {name}"] for own in done] for name in heavy}
     out = {name: _of_output(name, found, steps.step, wider) for name in names}

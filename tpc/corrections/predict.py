@@ -61,12 +61,13 @@ def corrections(
     inputs: arrays by name. limit: what a run for these inputs gave, if there was one. progress: called with
     the repeats done and all. Options: `seed`; `signs`, directions on the points of each repeat; `samples`,
     `repeats`; `method`, "auto", "linear" or "nodes"; `covariances`, whether those of outputs with each
-    other are wanted. patience: seconds of work by points at most, as predicted. Raises TpcError: inputs
+    other are wanted. patience: seconds of work by points at most, as predicted. checkpoint: a folder that
+    keeps every repeat that is done, and from which the same corrections resume, bit for bit.
+
+    Interrupted (Ctrl-C), returns what the repeats that are done give, if these are two at least;
+    `interrupted` and a note say so. Raises KeyboardInterrupt if there is nothing to return; TpcError: inputs
     that do not fit (TP50x), outputs that are random in the limit or programs with powers of n (TP807),
-    options out of range (TP602), and what a run of the limit may raise. SlowError where patience ends.
-    checkpoint: a folder that keeps every repeat that is done, and from which the same corrections resume,
-    bit for bit. Interrupted (Ctrl-C), returns what the repeats that are done give, if these are two at least;
-    `interrupted` and a note say so.
+    options out of range (TP602), and what a run of the limit may raise; SlowError where patience ends.
     """
     request = _request(program, options)
     given = bind_inputs(program, {} if inputs is None else inputs)
@@ -179,6 +180,8 @@ def _by_points(
         raise SlowError(effort.seconds)
     if limit is None:
         limit = compile_program(program, Options())(given, seed=request.seed, checkpoint=folder)
+        if limit.interrupted:
+            raise KeyboardInterrupt("interrupted in the run of the limit, before there is anything to report")
     kept = _kept(effort, given, request.seed, folder)
     found = derived(
         effort.evaluator,

@@ -149,8 +149,7 @@ class Corrections:
             family_row(name, own.value, own.fluctuation / DRAWN**0.5, partial(_line, own, None, None))
             for name, own in self.outputs.items()
         ]
-        reasons = [f"`{name}`: {own.reason}" for name, own in self.outputs.items() if own.reason]
-        notes = [element("div", f"note: {note}") for note in (*reasons, *self.notes)]
+        notes = [element("div", f"note: {note}") for note in self._remarks()]
         title = f"{self.program} at width n, to first order in 1/n"
         return titled(title, f"{self.method}; bands: width {DRAWN:,}", table((), rows), *notes)
 
@@ -165,8 +164,12 @@ class Corrections:
             lines += print_entries(name, own.value.shape, partial(_line, own, within, width))
         for (a, b), table in (self.covariances or {}).items():
             lines += print_entries(f"n·cov({a}, {b})", table.shape, partial(_entry, table))
+        return "\n".join([*lines, *(f"note: {note}" for note in self._remarks())])
+
+    def _remarks(self) -> list[str]:
+        """Why entries are unknown, and the notes."""
         reasons = [f"`{name}`: {own.reason}" for name, own in self.outputs.items() if own.reason]
-        return "\n".join([*lines, *(f"note: {note}" for note in (*reasons, *self.notes))])
+        return [*reasons, *self.notes]
 
     def plot(self, path: str | Path) -> None:
         """Draws the expected distance from the limit over the width into a .png, .svg or .pdf file.

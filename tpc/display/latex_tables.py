@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tpc.show.entries import shown_indices
@@ -12,6 +12,7 @@ from tpc.show.entries import shown_indices
 MOST_ROWS, MOST_COLUMNS = 40, 4  # of numbers, in one table
 POWER_OF_TEN = re.compile(r"e([+-]?)0*(\d+)")
 Number = Callable[[tuple[int, ...]], str]
+Coordinates = Callable[[tuple[int, ...]], Iterable[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,7 @@ def latex_tables(outputs: Sequence[TabledOutput], rows: int = MOST_ROWS) -> str:
     No table has more than `rows` rows, the middle of longer ones being dots, nor more than four columns of
     numbers. Raises ValueError for fewer than 3 rows.
     """
-    if rows < 3:
-        raise ValueError(f"a table has 3 rows at least, not {rows}")
+    _require_rows(rows)
     tables = []
     single = [output for output in outputs if not output.shape]
     for k in range(0, len(single), rows):
@@ -42,51 +42,45 @@ def latex_tables(outputs: Sequence[TabledOutput], rows: int = MOST_ROWS) -> str:
         if output.shape and 0 not in output.shape:
             families.setdefault((output.axes, output.shape), []).append(output)
     for (axes, shape), members in families.items():
-        for k in range(0, len(members), MOST_COLUMNS):
-            tables.append(_family(axes, shape, members[k : k + MOST_COLUMNS], rows))
+        columns = [(f"${m.name}_{{{', '.join(axes)}}}$", m.number) for m in members]
+        tables.append(tables_of_points([f"${axis}$" for axis in axes], shape, columns, rows))
     return "\n\n".join(tables)
-
-
-def _family(axes: tuple[str, ...], shape: tuple[int, ...], members: Sequence[TabledOutput], rows: int) -> str:
-    most = rows if math.prod(shape) <= rows else rows - 1  # the dots are a row, too
-    shown = shown_indices(shape, most)
-    head = [f"${axis}$" for axis in axes]
-    head += [f"${m.name}_{{{', '.join(axes)}}}$" for m in members]
-    lines = [
-        [r"\vdots"] * len(head)
-        if i is None
-        else [*(f"${k}$" for k in i), *(latex_number(m.number(i)) for m in members)]
-        for i in shown
-    ]
-    return _tabular(head, lines, len(axes))
 
 
 def tables_of_points(
     axes: Sequence[str],
-    points: Sequence[Sequence[str]],
-    outputs: Mapping[str, Sequence[str]],
+    shape: tuple[int, ...],
+    columns: Sequence[tuple[str, Number]],
     rows: int = MOST_ROWS,
+    coordinates: Coordinates | None = None,
 ) -> str:
-    """`tabular` environments with a row for each point of a grid, its coordinates and what is found there.
+    """`tabular` environments with a row for each point of a grid of this shape, of four columns at most.
 
-    axes: what is written above the coordinates. outputs: what is found at each point, as text, by what is
-    written above it. Raises ValueError for fewer than 3 rows.
+    axes: what is written above the coordinates. columns: what is written above each one, and what is found at
+    a point. coordinates: of a point by its index, which they are if left out. Of more than `rows` points the
+    middle is dots. Raises ValueError for fewer than 3 rows.
     """
-    if rows < 3:
-        raise ValueError(f"a table has 3 rows at least, not {rows}")
-    most = rows if len(points) <= rows else rows - 1
-    shown = shown_indices((len(points),), most)
-    names, tables = list(outputs), list[str]()
-    for k in range(0, len(names), MOST_COLUMNS):
-        members = names[k : k + MOST_COLUMNS]
+    _require_rows(rows)
+    shown = shown_indices(shape, rows if math.prod(shape) <= rows else rows - 1)  # the dots are a row, too
+    tables = []
+    for k in range(0, len(columns), MOST_COLUMNS):
+        members = columns[k : k + MOST_COLUMNS]
         lines = [
             [r"\vdots"] * (len(axes) + len(members))
             if at is None
-            else [*(f"${x}$" for x in points[at[0]]), *(latex_number(outputs[m][at[0]]) for m in members)]
+            else [
+                *(f"${x}$" for x in (at if coordinates is None else coordinates(at))),
+                *(latex_number(number(at)) for _, number in members),
+            ]
             for at in shown
         ]
-        tables.append(_tabular([*axes, *members], lines, len(axes)))
+        tables.append(_tabular([*axes, *(head for head, _ in members)], lines, len(axes)))
     return "\n\n".join(tables)
+
+
+def _require_rows(rows: int) -> None:
+    if rows < 3:
+        raise ValueError(f"a table has 3 rows at least, not {rows}")
 
 
 def _tabular(head: Sequence[str], lines: Iterable[Sequence[str]], indices: int) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
-from tpc.evaluate.fit import growth
+from tpc.evaluate.fit import with_points
 from tpc.plan.cost import total_seconds
 from tpc.plan.plan import Plan, SampledPlan
 from tpc.plan.plan_points import fewest
@@ -114,14 +114,7 @@ def beginning(plan: Plan, aim: Aim) -> Plan:
     """
     if not math.isinf(aim.times) or not isinstance(plan, SampledPlan):
         return plan
-    share = fewest(plan.gaussians, plan.samples) / plan.samples
-    power = growth(plan)
-    fewer = replace(
-        plan,
-        samples=int(share * plan.samples),
-        seconds=share**power * plan.seconds,
-        memory=share**power * plan.memory,
-    )
+    fewer = with_points(plan, fewest(plan.gaussians, plan.samples))
     return fewer if seconds(plan) - seconds(fewer) > COMPILED else plan
 
 
@@ -141,16 +134,7 @@ def following(
         steps = [replace(plan, repeats=needed)]
     else:
         leaps = [times for times in LEAPS if times <= max(short.ratio, min(LEAPS))]
-        steps = [
-            replace(
-                plan,
-                samples=times * plan.samples,
-                repeats=first.repeats,
-                seconds=times ** growth(plan) * plan.seconds,
-                memory=times ** growth(plan) * plan.memory,
-            )
-            for times in leaps
-        ]
+        steps = [replace(with_points(plan, times * plan.samples), repeats=first.repeats) for times in leaps]
     return next((step for step in steps if _affordable(step, plan, first, aim, spent, most)), None)
 
 

@@ -99,6 +99,11 @@ class Kept(MutableMapping[int, Evaluation]):
     def __len__(self) -> int:
         return len(self.done)
 
+    @property
+    def ordered(self) -> list[Evaluation]:
+        """All that is done, in the order of the repeats."""
+        return [self.done[k] for k in sorted(self.done)]
+
     def to_bytes(self) -> bytes:
         """All that is done, to send to another process."""
         file = io.BytesIO()

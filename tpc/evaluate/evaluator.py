@@ -158,7 +158,7 @@ class Evaluator:
         differ (TP613), a folder that cannot be written (TP606); DivergedError, a TpcError (TP603) with what
         came before, for values that are not finite; KeyboardInterrupt if there is nothing to return.
         """
-        if not self.program.outputs:
+        if not self.program.reported:
             raise TpcError(
                 [catalogue.running.nothing_to_run(self.program.name)], self.program.name, of_program=True
             )
@@ -312,8 +312,10 @@ class Evaluator:
         own = {name: value for name, value in inputs.items() if name not in self.start.names}
         # so that what is wrong is said of the program's own inputs
         bind_inputs(self.start.evaluator.program, own)
-        drawn = known is not None and self.start.choice.how == "drawn"
-        values = self.start.drawn(known.root) if drawn and known else self.start.values(own, seed)
+        if known is not None and self.start.choice.how == "drawn":
+            values = self.start.drawn(known.root)
+        else:
+            values = self.start.values(own, seed)
         return {**{name: np.asarray(value) for name, value in values.items()}, **inputs}
 
     def _outcomes(self, stage: Stage) -> dict[str, Outcome]:

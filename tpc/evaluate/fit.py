@@ -132,8 +132,13 @@ def _fewer(plan: Plan, each: float, free: float) -> SampledPlan | None:
         wanted //= 2
     if wanted == plan.samples:
         return None
-    share = (wanted / plan.samples) ** power
-    return replace(plan, samples=wanted, seconds=plan.seconds * share, memory=plan.memory * share)
+    return with_points(plan, wanted)
+
+
+def with_points(plan: SampledPlan, samples: int) -> SampledPlan:
+    """The plan with so many points, and what a repeat then takes."""
+    share = (samples / plan.samples) ** growth(plan)
+    return replace(plan, samples=samples, seconds=plan.seconds * share, memory=plan.memory * share)
 
 
 def growth(plan: Plan) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class KnownStart:
     # the families that are not among the inputs that were given
     free: frozenset[str]
 
-    @property
+    @cached_property
     def root(self) -> np.ndarray:
         return np.asarray(symmetric_root(self.table))
 
@@ -84,7 +85,7 @@ def known_start(start: Start, inputs: Mapping[str, Any], seed: int) -> KnownStar
     }
     repeats: list[np.ndarray] = []
     if len(stage.kept) > 1 and stage.claims:
-        each = [stage.kept[k][0] for k in sorted(stage.kept)]
+        each = [outputs for outputs, _ in stage.kept.ordered]
         wider = start.evaluator.module.students(len(each)) / (len(each) * (len(each) - 1)) ** 0.5
         repeats = [
             wider * start.assembled({name: np.asarray(one[name]) - values[name] for name in values})

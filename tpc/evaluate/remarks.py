@@ -66,13 +66,15 @@ def not_looked_at(
     """
     if len(done) < 2:
         return
-    values = {name: np.stack([np.asarray(each[0][name]) for each in done]) for name in done[0][0]}
     why = "the program is too large to compile it once more for that"
     heavy = [] if module.PULLED else list(module.suspects(done))
     if heavy:
         yield f"whether integrands of {_listed(heavy)} have heavy tails is not known: {why}"
-    if not all(np.isnan(np.asarray(lost)).all() for lost in checks.get("rounding", {}).values()):
+    # nothing if there was no need of it, or an interruption came before
+    looked_at = checks.get("rounding", None if module.REPLAYED else {})
+    if looked_at is None or not all(np.isnan(np.asarray(lost)).all() for lost in looked_at.values()):
         return
+    values = {name: np.stack([np.asarray(each[0][name]) for each in done]) for name in done[0][0]}
     rounded = [
         name for name, each in values.items() if np.any(module.agreeing(each) & np.isfinite(each).all(axis=0))
     ]

@@ -144,14 +144,14 @@ class StagedRun:
         repeats = plan.repeats if len(kept) >= count else len(kept)
         claims: Mapping[str, Any] = {}
         shown = self.evaluator.program.reported
+        unknown: list[str] = []
         if plan.sampled:
-            told = self.evaluator.module.claims([kept[k] for k in sorted(kept)], kept.checks)
+            module = self.evaluator.module
+            told = module.claims(kept.ordered, kept.checks)
             claims = {name: told[name] for name in shown}
+            unknown = [*not_looked_at(module, kept.ordered, kept.checks)]
         rounded = rounding_notes({name: found[name] for name in shown}, plan)
-        notes = [*kept.notes, *remarks(claims, plan), *rounded]
-        if plan.sampled:
-            done = [kept[k] for k in sorted(kept)]
-            notes += not_looked_at(self.evaluator.module, done, kept.checks)
+        notes = [*kept.notes, *remarks(claims, plan), *rounded, *unknown]
         if repeats < plan.repeats:
             notes.append(f"interrupted after {repeats} of {plan.repeats} repeats")
         elif stopped:
@@ -202,7 +202,7 @@ class StagedRun:
                 raise
             if len(kept) < ENOUGH:
                 raise too_early(plan, len(kept)) from None
-            return self.evaluator.module.summary([kept[k] for k in sorted(kept)], kept.checks), True
+            return self.evaluator.module.summary(kept.ordered, kept.checks), True
         return found, False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,9 +125,8 @@ class Sweep:
         """The table, as text: its head, and a row for each point."""
         told = {self.label(name): self.summary(name) for name in self.with_entries()}
         rows = [[*self.axes, *told]]
-        for index, values in self.points():
-            cells = [_shown(outcome, index) for outcome in told.values()]
-            rows.append([*(f"{v:.{SHOWN_FIGURES}g}" for v in values), *cells])
+        for index, _ in self.points():
+            rows.append([*self._coordinates(index), *(_shown(outcome, index) for outcome in told.values())])
         return rows
 
     def __str__(self) -> str:
@@ -186,15 +186,18 @@ class Sweep:
         from tpc.display.latex_tables import tables_of_points
 
         written = {name: renamed(name, names or {}) for name in (*self.axes, *self.outputs)}
-        heads = {}
-        for name in self.outputs:
+        columns = []
+        for name in self.with_entries():
             last = self._last(name)
             index = "" if last is None else f"_{{{last}}}"
-            heads[f"{self._mean_of(name)}${written[name]}{index}$"] = [
-                _shown(self.summary(name), at) for at, _ in self.points()
-            ]
-        points = [[f"{v:.{SHOWN_FIGURES}g}" for v in values] for _, values in self.points()]
-        return tables_of_points([f"${written[name]}$" for name in self.axes], points, heads, rows)
+            head = f"{self._mean_of(name)}${written[name]}{index}$"
+            columns.append((head, partial(_shown, self.summary(name))))
+        heads = [f"${written[name]}$" for name in self.axes]
+        return tables_of_points(heads, self.diverged.shape, columns, rows, self._coordinates)
+
+    def _coordinates(self, at: tuple[int, ...]) -> list[str]:
+        """A point's values as they are shown."""
+        return [f"{v[k]:.{SHOWN_FIGURES}g}" for v, k in zip(self.axes.values(), at, strict=True)]
 
     def _lines(self) -> Iterator[tuple[object, ...]]:
         for at, values in self.points():
@@ -259,37 +262,28 @@ def sweep(
 def _collected(
     program: str, axes: Mapping[str, np.ndarray], found: Sequence[Result], diverged: np.ndarray
 ) -> Sweep:
-    first, missing = found[0], diverged.size - len(found)
-
-    def gathered(name: str, part: str) -> np.ndarray:
-        shape = np.shape(getattr(first[name], part))
-        made = [getattr(result[name], part) for result in found]
-        return np.stack([*made, *[np.full(shape, np.nan)] * missing]).reshape(*diverged.shape, *shape)
-
-    outputs = {
-        name: Outcome(
-            gathered(name, "value"),
-            _errors([None if result is None else result[name].stderr for result in found], diverged),
-        )
-        for name in first
-    }
+    missing = diverged.size - len(found)
+    outputs = {name: _gathered([result[name] for result in found], diverged) for name in found[0]}
     notes = list(dict.fromkeys(note for result in found for note in result.notes))
     if missing:
         notes.append(f"interrupted after {len(found)} of {diverged.size} points")
     return Sweep(program, axes, outputs, diverged, tuple(notes), len(found))
 
 
-def _errors(found: Sequence[np.ndarray | None], diverged: np.ndarray) -> np.ndarray | None:
-    """The standard errors of an output over the grid: 0 at points where it is exact; None if it is so at all.
+def _gathered(found: Sequence[Outcome], diverged: np.ndarray) -> Outcome:
+    """An output over the grid; its errors are 0 at points where it is exact, None if it is so at all.
 
     A limit may be exact to rounding at some points, and lose digits at others.
     """
-    some = next((error for error in found if error is not None), None)
-    if some is None:
-        return None
-    made = [np.zeros_like(some) if error is None else error for error in found]
-    missing = [np.full_like(some, np.nan)] * (diverged.size - len(found))
-    return np.stack([*made, *missing]).reshape(*diverged.shape, *some.shape)
+    first = found[0].value
+
+    def over_grid(made: Sequence[np.ndarray]) -> np.ndarray:
+        missing = [np.full_like(first, np.nan)] * (diverged.size - len(made))
+        return np.stack([*made, *missing]).reshape(*diverged.shape, *first.shape)
+
+    errors = [np.zeros_like(first) if own.stderr is None else own.stderr for own in found]
+    exact = all(own.stderr is None for own in found)
+    return Outcome(over_grid([own.value for own in found]), None if exact else over_grid(errors))
 
 
 def checked_axes(

@@ -72,7 +72,7 @@ def study(
     clock = Clock() if clock is None else clock
     with clock.timing("formulas"):
         limit = derive_limit(program)
-    if not program.outputs:
+    if not program.reported:
         return Study(program, limit, None, None, (), None, clock.seconds)
     with clock.timing("plan and code"):
         evaluator = compile_program(program, options)

@@ -121,9 +121,10 @@ def gap(
         scale = np.maximum(np.abs(limit) / size, np.sqrt(widths[0] * seeds[0] * variances[0]))
         allowed = ONE_WIDTH_BIAS * scale / widths[0]
     beyond = np.maximum(np.abs(estimate) - allowed, 0)
-    freedom = np.square(variance) / np.maximum(
-        sum(np.square(part) / (s - 1) for part, s in zip(parts, seeds, strict=True)), 1e-300
-    )
+    with np.errstate(over="ignore"):  # infinitely many, where seeds do not differ
+        freedom = np.square(variance) / np.maximum(
+            sum(np.square(part) / (s - 1) for part, s in zip(parts, seeds, strict=True)), 1e-300
+        )
     return Gap(estimate * size, stderr * size, gaussian_equivalent(beyond / stderr, freedom), allowed * size)
 
 

@@ -29,6 +29,14 @@ class Laws:
     means: Mapping[str, np.ndarray]
     roots: Mapping[str, np.ndarray]
 
+    def cast(self, dtype: str) -> Laws:
+        """The same in another precision."""
+        parts = (self.deviations, self.means, self.roots)
+        return Laws(*({name: value.astype(dtype) for name, value in part.items()} for part in parts))
+
+
+jax.tree_util.register_dataclass(Laws, data_fields=["deviations", "means", "roots"], meta_fields=[])
+
 
 class WidthError(ValueError):
     """A width that no program can be run at, or not this one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,13 @@ from tpc.machine.packages import needing
 from tpc.show.figures import with_error
 
 if TYPE_CHECKING:
+    from tpc.display.latex_tables import Number
     from tpc.display.markup import Markup
     from tpc.simulate.samples import Samples
     from tpc.simulate.verify import OutputComparison, Report
+
+    # an output, and the index of one of its entries, by the index of a row
+    Entry = Callable[[tuple[int, ...]], tuple[OutputComparison, tuple[int, ...]]]
 
 MOST_SHOWN_OUTPUTS = 30  # of a report; the table of all is its `to_pandas`
 
@@ -90,34 +94,51 @@ def frame_of_report(report: Report) -> Any:
 
 def latex_of_report(report: Report, names: Mapping[str, str], rows: int) -> str:
     """A table of all single numbers, and one for each family."""
+    single = [output for output in report.outputs if not output.limit.shape]
+    tables = [_latex_of_single(report, single, names, rows)] if single else []
+    tables += [_latex_of_family(report, own, names, rows) for own in report.outputs if own.limit.shape]
+    return "\n\n".join(tables)
+
+
+def _latex_of_single(
+    report: Report, single: Sequence[OutputComparison], names: Mapping[str, str], rows: int
+) -> str:
+    """A table with a row for each of these numbers."""
     from tpc.derive.latex import renamed
     from tpc.display.latex_tables import tables_of_points
 
-    single = [o for o in report.outputs if not o.limit.shape]
-    tables = [(single, [""], [[renamed(o.name, names)] for o in single], "")] if single else []
-    for output in report.outputs:
-        if output.limit.shape:
-            axes = ["i"] if output.limit.ndim == 1 else [f"i_{k}" for k in range(output.limit.ndim)]
-            points = [list(map(str, index)) for index in np.ndindex(output.limit.shape)]
-            name = f"{renamed(output.name, names)}_{{{', '.join(axes)}}},\\ "
-            tables.append(([output], [f"${axis}$" for axis in axes], points, name))
-    return "\n\n".join(
-        tables_of_points(axes, points, _by_width(report, outputs, name), rows)
-        for outputs, axes, points, name in tables
+    columns = _by_width(report, "", lambda at: (single[at[0]], ()))
+    return tables_of_points(
+        [""], (len(single),), columns, rows, lambda at: [renamed(single[at[0]].name, names)]
     )
 
 
-def _by_width(report: Report, outputs: Sequence[OutputComparison], name: str) -> dict[str, list[str]]:
-    """Every entry of some outputs, in the limit and at each width, by what stands above these columns."""
-    columns = {rf"${name}n = \infty$": [_numbers(o.limit, o.stderr) for o in outputs]}
-    for k, width in enumerate(report.widths):
-        columns[f"$n = {width}$"] = [_numbers(o.rows[k].mean, o.rows[k].stderr) for o in outputs]
-    return {heading: [x for numbers in column for x in numbers] for heading, column in columns.items()}
+def _latex_of_family(report: Report, output: OutputComparison, names: Mapping[str, str], rows: int) -> str:
+    """A table with a row for each entry of an output."""
+    from tpc.derive.latex import renamed
+    from tpc.display.latex_tables import tables_of_points
+
+    axes = ["i"] if output.limit.ndim == 1 else [f"i_{k}" for k in range(output.limit.ndim)]
+    name = f"{renamed(output.name, names)}_{{{', '.join(axes)}}},\\ "
+    columns = _by_width(report, name, lambda at: (output, at))
+    return tables_of_points([f"${axis}$" for axis in axes], output.limit.shape, columns, rows)
 
 
-def _numbers(values: np.ndarray, errors: np.ndarray | None) -> list[str]:
-    spread = np.zeros_like(values) if errors is None else errors
-    return [with_error(float(v), float(e), 6, 8) for v, e in zip(values.flat, spread.flat, strict=True)]
+def _by_width(report: Report, name: str, entry: Entry) -> list[tuple[str, Number]]:
+    """What stands above a column, and its numbers: those of entries in the limit, and at each width."""
+
+    def column(k: int | None) -> Number:
+        def number(at: tuple[int, ...]) -> str:
+            output, index = entry(at)
+            value, errors = output.limit, output.stderr
+            if k is not None:
+                value, errors = output.rows[k].mean, output.rows[k].stderr
+            return with_error(float(value[index]), 0.0 if errors is None else float(errors[index]), 6, 8)
+
+        return number
+
+    widths = [(f"$n = {width}$", column(k)) for k, width in enumerate(report.widths)]
+    return [(rf"${name}n = \infty$", column(None)), *widths]
 
 
 def axes_of_shape(shape: tuple[int, ...]) -> list[str]:

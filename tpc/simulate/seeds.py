@@ -5,44 +5,30 @@ TP4 Thm 7.4 says what happens as the width grows.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from tpc.core.given import whole_number
 from tpc.core.mesh import mesh_of
 from tpc.core.program import Program
-from tpc.core.table_reads import read_while_there
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
-from tpc.machine.memory import SURE, account, free_of_devices, refusing, require_memory
+from tpc.machine.memory import refusing
 from tpc.machine.precision import precision, require_platform
 from tpc.plan.options import Matrices
 from tpc.simulate.done import Checkpoint
-from tpc.simulate.initialisation import Laws, WidthError, draw, laws, shared_out, undrawn_keys, widths
-from tpc.simulate.machine import Machine
-from tpc.simulate.matrix_cost import entries, undrawn
-from tpc.simulate.matrix_free import TOLERANCES, Asked, Chain, capacities, unasked
-from tpc.simulate.rolling import rolling
+from tpc.simulate.finite_program import DType, FiniteProgram, require_room
+from tpc.simulate.initialisation import WidthError, draw
+from tpc.simulate.matrix_free import capacities
 from tpc.simulate.samples import Samples
-from tpc.simulate.standing import Bindings
 
-DType = Literal["float64", "float32"]
-DTYPES: tuple[DType, ...] = ("float64", "float32")
+DTYPES: tuple[DType, ...] = get_args(DType)
 Progress = Callable[[int, int], None]
-MEMORY = 1 << 30  # bytes that a group of seeds may take, as far as that can be told
-# a group of seeds is filled up to so many coordinates of a vector: measured, more is slower
-COORDINATES = {"cpu": 256}
-ELSEWHERE = 1 << 20  # on accelerators more is faster, until they are busy
 MAX_SEED = 2**32
-A_SEED = 500  # bytes that a seed takes besides its outputs
 
 
 class SeedError(ValueError):
@@ -86,16 +72,14 @@ def simulate(
     )
     wanted = _checked(seeds)
     given = {name: np.asarray(value) for name, value in inputs.items()}
-    sizes = widths(program, given, width)
-    free = undrawn(program, sizes, matrices)
-    done = Checkpoint.open(checkpoint, program, given, width, dtype, free)
+    own = FiniteProgram.of(program, given, width, dtype, matrices, mesh)
+    done = Checkpoint.open(checkpoint, program, given, width, dtype, own.free)
     left = [seed for seed in wanted if seed not in done]
-    groups = _groups(program, given, sizes, left, dtype, free, mesh)
-    interrupted = _gather(program, groups, done, wanted, progress)
+    interrupted = _gather(program, own.groups(left), done, wanted, progress)
     finished = tuple(seed for seed in wanted if seed in done)
     if interrupted and not finished:
         raise KeyboardInterrupt
-    return _samples(program, width, dtype, done, finished, interrupted, sizes, free)
+    return _samples(own, width, done, finished, interrupted)
 
 
 def _gather(
@@ -122,21 +106,15 @@ def _gather(
 
 
 def _samples(
-    program: Program,
-    width: int,
-    dtype: DType,
-    done: Checkpoint,
-    seeds: tuple[int, ...],
-    interrupted: bool,
-    sizes: Mapping[str, int],
-    free: tuple[str, ...],
+    own: FiniteProgram, width: int, done: Checkpoint, seeds: tuple[int, ...], interrupted: bool
 ) -> Samples:
     """What is said of the seeds that are done."""
+    program, free = own.program, own.free
     outputs = {name: done.stacked(name, seeds) for name in program.reported}
     kinds = {m.name: "free" if m.name in free else "dense" for m in program.matrices}
-    met = capacities(program, sizes, free)
+    met = capacities(program, own.sizes, free)
     directions = {name: (met.get((name, False), 0), met.get((name, True), 0)) for name in free}
-    return Samples(program.name, width, dtype, seeds, outputs, interrupted, kinds, directions)
+    return Samples(program.name, width, own.dtype, seeds, outputs, interrupted, kinds, directions)
 
 
 def memory(
@@ -151,13 +129,8 @@ def memory(
 
     Raises TpcError (TP604) as it does.
     """
-    given = {name: np.asarray(value) for name, value in inputs.items()}
-    sizes = widths(program, given, width)
-    law, own = _cast(laws(program, given, sizes), dtype), _own(program, given, dtype)
-    free = undrawn(program, sizes, matrices)
-    with precision(dtype):
-        size = _fitting(program, sizes, own, law, dtype, free)
-        return memory_of(program, sizes, own, law, dtype, size, free)
+    own = FiniteProgram.of(program, inputs, width, dtype, matrices)
+    return own.memory(own.fitting())
 
 
 def draws(
@@ -167,12 +140,10 @@ def draws(
 
     Its matrices if they are drawn, `matrices="dense"`.
     """
-    given = {name: np.asarray(value) for name, value in inputs.items()}
-    sizes = widths(program, given, width)
-    law = _cast(laws(program, given, sizes), dtype)
+    own = FiniteProgram.of(program, inputs, width, dtype, "dense")
     with precision(dtype):
-        drawn, vectors = jax.jit(lambda seed, law: draw(program, sizes, law, seed, dtype))(
-            np.uint32(seed), law
+        drawn, vectors = jax.jit(lambda seed, law: draw(program, own.sizes, law, seed, dtype))(
+            np.uint32(seed), own.law
         )
         return {name: np.asarray(value) for name, value in {**drawn, **vectors}.items()}
 
@@ -187,7 +158,7 @@ def _checked(seeds: Sequence[int]) -> tuple[int, ...]:
 
 def _require_sense(program: Program, dtype: DType) -> None:
     """Raises TpcError (TP605): a program without outputs; ValueError: a dtype that there is not."""
-    if not program.outputs:
+    if not program.reported:
         raise TpcError([catalogue.running.nothing_to_run(program.name)], program.name, of_program=True)
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r:.60}")
@@ -198,193 +169,3 @@ def _width(width: int) -> int:
     if found is None or found < 1:
         raise WidthError(f"the width must be a whole number, at least 1, not {width!r:.60}")
     return found
-
-
-def _groups(
-    program: Program,
-    inputs: Mapping[str, np.ndarray],
-    sizes: Mapping[str, int],
-    seeds: Sequence[int],
-    dtype: DType,
-    free: tuple[str, ...],
-    mesh: Mesh | None,
-) -> Iterator[tuple[Sequence[int], dict[str, np.ndarray]]]:
-    """The outputs of the seeds, a group at a time.
-
-    All groups have one size, the last filled up, so that one computation serves all.
-    """
-    law = _cast(laws(program, inputs, sizes), dtype)
-    given = _own(program, inputs, dtype)
-    if not seeds:
-        return
-    with precision(dtype):
-        size = _fitting(program, sizes, given, law, dtype, free, mesh)
-    for start in range(0, len(seeds), size):
-        group = seeds[start : start + size]
-        filled = np.asarray([*group, *[group[-1]] * (size - len(group))], dtype=np.uint32)
-        with precision(dtype):
-            outputs = _compiled(program, tuple(sizes.items()), dtype, free, mesh)(filled, given, law)
-            yield group, {name: np.asarray(value)[: len(group)] for name, value in outputs.items()}
-
-
-def require_room(
-    program: Program,
-    inputs: Mapping[str, Any],
-    *,
-    width: int,
-    seeds: int,
-    dtype: DType = "float64",
-    matrices: Matrices = "auto",
-    devices: int = 1,
-) -> None:
-    """Refuses what surely does not fit, whatever the compiler makes of it.
-
-    Raises TpcError (TP604), WidthError.
-    """
-    kept = seeds * (A_SEED + 8.0 * sum(math.prod(output.shape) for output in program.outputs))
-    require_memory(kept, program.name, remedy="use fewer seeds", of_program=True)
-    sizes = widths(program, {name: np.asarray(value) for name, value in inputs.items()}, width)
-    _require_room(program, sizes, dtype, undrawn(program, sizes, matrices), devices)
-
-
-def _require_room(
-    program: Program, sizes: Mapping[str, int], dtype: DType, free: tuple[str, ...], devices: int
-) -> None:
-    """The same of one seed: the share of its numbers that a device has."""
-    left = SURE * free_of_devices(devices)
-    needed = float(np.dtype(dtype).itemsize * entries(program, sizes, free)) / devices
-    require_memory(
-        needed,
-        program.name,
-        free=left,
-        remedy=_smaller(program, sizes, needed, left, free),
-        of_program=True,
-    )
-
-
-def _fitting(
-    program: Program,
-    sizes: Mapping[str, int],
-    given: Mapping[str, np.ndarray],
-    law: Laws,
-    dtype: DType,
-    free: tuple[str, ...],
-    mesh: Mesh | None = None,
-) -> int:
-    """How many seeds are run at once.
-
-    Fewer than `group_size` if the compiler says that these take more than is free. Raises TpcError (TP604).
-    """
-    devices = 1 if mesh is None else mesh.local_mesh.size
-    _require_room(program, sizes, dtype, free, devices)
-    left, size = SURE * free_of_devices(devices), group_size(program, sizes, dtype, free)
-    needed = memory_of(program, sizes, given, law, dtype, size, free, mesh)
-    while needed > left and size > 1:
-        size = max(1, min(size // 2, int(size * left / needed)))
-        needed = memory_of(program, sizes, given, law, dtype, size, free, mesh)
-        left = SURE * free_of_devices(devices)
-    require_memory(
-        needed,
-        program.name,
-        free=left,
-        remedy=_smaller(program, sizes, needed, left, free),
-        of_program=True,
-    )
-    return size
-
-
-def memory_of(
-    program: Program,
-    sizes: Mapping[str, int],
-    given: Mapping[str, np.ndarray],
-    law: Laws,
-    dtype: DType,
-    size: int,
-    free: tuple[str, ...] = (),
-    mesh: Mesh | None = None,
-) -> float:
-    """Bytes that a group of so many seeds takes on a device, by the compiler's account.
-
-    The same group is not compiled again when it is run.
-    """
-    seeds = jax.ShapeDtypeStruct((size,), np.uint32)
-    run = _compiled(program, tuple(sizes.items()), dtype, free, mesh)
-    return account(run.lower(seeds, given, law).compile())
-
-
-def _smaller(
-    program: Program, sizes: Mapping[str, int], needed: float, left: float, free: tuple[str, ...]
-) -> str:
-    """What to change where one seed needs more than is left."""
-    if not program.widths:
-        return "use smaller dims"
-    power = 1 if len(free) == len(program.matrices) and not program.tables else 2
-    first = sizes[program.widths[0].name]
-    fits = int(first * (left / needed) ** (1 / power) * 0.95) if needed > left else first
-    return f"a width of {fits:,} would fit" if fits else "use a smaller width"
-
-
-def group_size(program: Program, sizes: Mapping[str, int], dtype: DType, free: tuple[str, ...]) -> int:
-    """How many seeds are run at once: as many as fit into the memory, and no more than are of use."""
-    useful = COORDINATES.get(jax.default_backend(), ELSEWHERE) // max(sizes.values(), default=1)
-    most = MEMORY // max(1, np.dtype(dtype).itemsize * entries(program, sizes, free))
-    return max(1, min(useful, most))
-
-
-@lru_cache(maxsize=16)
-def _compiled(
-    program: Program,
-    sizes: tuple[tuple[str, int], ...],
-    dtype: DType,
-    free: tuple[str, ...] = (),
-    mesh: Mesh | None = None,
-) -> Any:
-    """The program as a jitted function of seeds [group], inputs and laws.
-
-    Its outputs are [group, *their shape]. free: matrices that are not drawn. mesh: the devices that have a
-    share of coordinates each.
-    """
-    program = read_while_there(program)
-    own, families = dict(sizes), {family.name: family for family in program.families}
-    met = capacities(program, own, free)
-    share = partial(shared_out, mesh)
-
-    def one(seed: Any, inputs: Mapping[str, Any], law: Laws) -> dict[str, Any]:
-        matrices, vectors = draw(program, own, law, seed, jnp.dtype(dtype), free)
-        matrices = {name: share(drawn, axis=-2) for name, drawn in matrices.items()}
-        vectors = {name: share(drawn) for name, drawn in vectors.items()}
-        bases: dict[str, Chain] = {}
-        for name, (matrix, key) in undrawn_keys(program, seed, free).items():
-            sigma = law.deviations[name] * math.sqrt(own[matrix.columns])
-            matrices[name] = Asked(matrix, sigma, own[matrix.rows], own[matrix.columns], TOLERANCES[dtype])
-            bases |= unasked(key, matrix, met, own, jnp.dtype(dtype), share)
-        machine = Machine(own, matrices, families, jnp.dtype(dtype), rolling(program))
-        with jax.default_matmul_precision("highest"):  # float32 on accelerators is rounded before else
-            env = machine.run(program.body, {**inputs, **vectors, **bases}, Bindings())
-        return {output.name: machine.output(output, env).astype(dtype) for output in program.outputs}
-
-    run = jax.vmap(one, in_axes=(0, None, None))
-    if mesh is None:
-        return jax.jit(run)
-    everywhere = NamedSharding(mesh, PartitionSpec())
-    return jax.jit(run, in_shardings=everywhere, out_shardings=everywhere)
-
-
-def _own(program: Program, inputs: Mapping[str, np.ndarray], dtype: DType) -> dict[str, np.ndarray]:
-    """The inputs in the precision of the run."""
-    return {
-        item.name: inputs[item.name].astype(np.int32 if item.bound is not None else dtype)
-        for item in program.inputs
-    }
-
-
-def _cast(law: Laws, dtype: DType) -> Laws:
-    return Laws(
-        *(
-            {name: value.astype(dtype) for name, value in part.items()}
-            for part in (law.deviations, law.means, law.roots)
-        )
-    )
-
-
-jax.tree_util.register_dataclass(Laws, data_fields=["deviations", "means", "roots"], meta_fields=[])
