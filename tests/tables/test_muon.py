@@ -158,3 +158,25 @@ def test_a_direction_that_is_nowhere_is_an_error(steps: str) -> None:
     with pytest.raises(tpc.TpcError, match="TP748") as found:
         tpc.parse(text).compile()({"xi": [[[1]]], "y": [[0]], "xs": [[1]]})
     assert "step 0" in str(found.value)
+
+
+TABLES = """
+width n
+vector u[i < 4] : n ~ N(0, 1)
+vector v[i < 4] : n ~ N(0, 1)
+vector w : n ~ N(0, 1)
+{tables}
+"""
+
+
+def test_tables_of_vectors_that_others_have_too() -> None:
+    """Each has places of its own: a row for u's and one for w, or for u's alone."""
+    more = ["", " + outer(w, v[3])", " + outer(u[3], w)", " + outer(w, w)"]
+    lines = [
+        f"table A{k} : n x n = sum(i < 3: (i + 1)*outer(u[i], v[i])){other}\ntable P{k} : n x n = polar(A{k})\n"
+        f"y{k}[i] = P{k} @ v[i] for i < 3\noutput s{k}[i] = mean(u[i]*y{k}[i]) for i < 3"
+        for k, other in enumerate(more)
+    ]
+    found = values_only(tpc.parse(TABLES.format(tables="\n".join(lines))).compile())()
+    for k in range(len(more)):
+        np.testing.assert_allclose(found[f"s{k}"].value, 1, rtol=1e-12)
