@@ -173,10 +173,30 @@ def test_tables_of_vectors_that_others_have_too() -> None:
     """Each has places of its own: a row for u's and one for w, or for u's alone."""
     more = ["", " + outer(w, v[3])", " + outer(u[3], w)", " + outer(w, w)"]
     lines = [
-        f"table A{k} : n x n = sum(i < 3: (i + 1)*outer(u[i], v[i])){other}\ntable P{k} : n x n = polar(A{k})\n"
-        f"y{k}[i] = P{k} @ v[i] for i < 3\noutput s{k}[i] = mean(u[i]*y{k}[i]) for i < 3"
+        f"table A{k} : n x n = sum(i < 3: (i + 1)*outer(u[i], v[i])){other}\n"
+        f"table P{k} : n x n = polar(A{k})\ny{k}[i] = P{k} @ v[i] for i < 3\noutput s{k}[i] = mean(u[i]*y{k}[i]) for i < 3"
         for k, other in enumerate(more)
     ]
     found = values_only(tpc.parse(TABLES.format(tables="\n".join(lines))).compile())()
     for k in range(len(more)):
         np.testing.assert_allclose(found[f"s{k}"].value, 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_table_that_is_not_there_yet(steps: int) -> None:
+    """What is read of one step before any vector is made that it is of: 0, as at finite width."""
+    text = f"""
+width n
+dim T = {steps}
+vector v : n ~ N(0, 1)
+vector x : n ~ N(0, 1)
+table A[0] : n x n = 0
+for t < T:
+    table P[t] : n x n = polar(A[t])
+    y[t] = A[t] @ x + P[t] @ x
+    a[t] = v + y[t]
+    table A[t+1] : n x n = A[t] + outer(a[t], x)
+output s[t] = mean(v*y[t]) for t < T
+"""
+    found = values_only(tpc.parse(text).compile())()["s"].value
+    np.testing.assert_allclose(found, [0, 2][:steps], atol=1e-12)

@@ -31,7 +31,16 @@ from tpc.core.expr import replace as rebuilt
 from tpc.core.names import numbered
 from tpc.core.passes import rewrite
 from tpc.core.places import Site, by_family, shared, sites_of
-from tpc.core.program import Family, Instruction, OuterMul, OuterNonlin, Program, all_families, instructions
+from tpc.core.program import (
+    Family,
+    Instruction,
+    Nonlin,
+    OuterMul,
+    OuterNonlin,
+    Program,
+    all_families,
+    instructions,
+)
 from tpc.core.spectral import SpectralMap
 from tpc.core.table_terms import over
 from tpc.core.traverse import substitute, used_refs
@@ -162,7 +171,9 @@ class _Reads:
     def op(self, here: Site) -> Instruction:
         op = here.op
         if isinstance(op, OuterMul):
-            return replace(op, vectors=self.vectors(op.table.name, here))
+            vectors = self.vectors(op.table.name, here)
+            nothing = Nonlin(op.out, ZERO, origin=op.origin)
+            return nothing if vectors == ZERO else replace(op, vectors=vectors)
         if isinstance(op, OuterNonlin):
             return replace(op, phi=self.with_vectors(op.phi, here))
         return op
@@ -171,12 +182,16 @@ class _Reads:
         def leaf(node: Expr) -> Expr | None:
             if not isinstance(node, SpectralMap) or not isinstance(node.table, Value):
                 return None
-            return replace(node, vectors=self.vectors(node.table.ref.name, here))
+            vectors = self.vectors(node.table.ref.name, here)
+            return ZERO if vectors == ZERO else replace(node, vectors=vectors)
 
         return rebuilt(phi, leaf)
 
     def vectors(self, table: str, here: Site) -> Expr:
-        """The outer product of the sums of all vectors so far that the rows, and the columns, are made of."""
+        """The outer product of the sums of all vectors so far that the rows, and the columns, are made of.
+
+        It is 0 where there are none yet, and so is the table.
+        """
         rows, columns = (
             add(*(part for family in side.families for part in self.members(family, here)))
             for side in self.slots[table]

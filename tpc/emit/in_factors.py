@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine, Ranges
-from tpc.core.expr import Expr, Mul, OuterProduct, Ref, Sum, Value, is_vector, number, walk
+from tpc.core.expr import Expr, Mul, OuterProduct, Ref, Sum, Value, is_vector, walk
 from tpc.core.factored import Slots, slots_of
 from tpc.core.program import OuterMul, OuterNonlin, Program
 from tpc.core.spectral import SpectralMap
@@ -63,8 +63,7 @@ def sum_of_cells(
 
 def product(emit: Expressions, op: OuterMul, frame: Frame) -> Py:
     """`Σ_ij C_ij x_i ⟨y_j, z⟩`, or transposed."""
-    if not isinstance(op.vectors, OuterProduct):  # none has been made yet
-        return emit.vector(number(0), frame, (), emit.space.sectors.suffix([op.out.name]))
+    assert isinstance(op.vectors, OuterProduct)
     near, far = (
         Stack(emit, emit.factored[op.table.name][side], op.vectors.parts[side], frame)
         for side in ((0, 1) if op.transposed else (1, 0))
