@@ -46,8 +46,11 @@ from tpc.core.table_terms import over
 from tpc.core.traverse import substitute, used_refs
 
 
+@dataclass
 class NotFactoredError(Exception):
-    """What is there of the vectors in the middle of two loops is not told by their counts."""
+    """What is there of a table's vectors in the middle of two loops is not told by their counts."""
+
+    table: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,29 +115,46 @@ def slots_of(program: Program, tables: frozenset[str]) -> Mapping[str, tuple[Slo
 
 
 def factored(program: Program) -> Program:
-    """The program with such tables as families of the kind "factored", if that is all that it has."""
-    tables = program.tables
-    if not tables or not _all_linear(program, tables):
-        return program
+    """The program with such tables as families of the kind "factored".
+
+    A table that is made of another one is such only together with it.
+    """
+    dense = _with_kin(program, _not_linear(program))
+    while tables := program.tables - dense:
+        try:
+            return _in_factors(program, tables)
+        except NotFactoredError as error:
+            dense = _with_kin(program, {*dense, error.table})
+    return program
+
+
+def _in_factors(program: Program, tables: frozenset[str]) -> Program:
+    """Raises NotFactoredError."""
     sites = sites_of(program.body)
     reads, here = _Reads(by_family(sites), slots_of(program, tables), {*program.names}), iter(sites)
-    try:
-        body = rewrite(program.body, lambda _: reads.op(next(here)))
-    except NotFactoredError:
-        return program
+    body = rewrite(program.body, lambda _: reads.op(next(here)))
     families = tuple(replace(f, kind="factored") if f.name in tables else f for f in program.families)
     return replace(program, body=body, families=families)
 
 
-def _all_linear(program: Program, tables: frozenset[str]) -> bool:
-    """Whether all tables are made of outer products by linear maps, and multiplied to vectors alone."""
+def _not_linear(program: Program) -> set[str]:
+    """Tables that are no linear maps of outer products, or are read by more than products and tables."""
+    found = set[str]()
     for op, _ in instructions(program.body):
         if isinstance(op, OuterNonlin):
-            if not _linear(op.phi):
-                return False
-        elif not isinstance(op, OuterMul) and any(ref.name in tables for ref in used_refs(op)):
-            return False
-    return True
+            found |= set() if _linear(op.phi) else {op.out.name}
+        elif not isinstance(op, OuterMul):
+            found |= {ref.name for ref in used_refs(op)} & program.tables
+    return found
+
+
+def _with_kin(program: Program, tables: set[str]) -> set[str]:
+    """Tables with all that they are made of, and all that are made of them."""
+    ops = [op for op, _ in instructions(program.body) if isinstance(op, OuterNonlin)]
+    kin = [{op.out.name, *(ref.name for ref in used_refs(op))} & program.tables for op in ops]
+    while more := {name for names in kin if names & tables for name in names} - tables:
+        tables = tables | more
+    return tables
 
 
 def _linear(x: Expr) -> bool:
@@ -171,10 +191,12 @@ class _Reads:
     def op(self, here: Site) -> Instruction:
         op = here.op
         if isinstance(op, OuterMul):
+            if op.table.name not in self.slots:
+                return op
             vectors = self.vectors(op.table.name, here)
             nothing = Nonlin(op.out, ZERO, origin=op.origin)
             return nothing if vectors == ZERO else replace(op, vectors=vectors)
-        if isinstance(op, OuterNonlin):
+        if isinstance(op, OuterNonlin) and op.out.name in self.slots:
             return replace(op, phi=self.with_vectors(op.phi, here))
         return op
 
@@ -190,8 +212,11 @@ class _Reads:
     def vectors(self, table: str, here: Site) -> Expr:
         """The outer product of the sums of all vectors so far that the rows, and the columns, are made of.
 
-        It is 0 where there are none yet, and so is the table.
+        It is 0 where there are none yet, and so is the table. Raises NotFactoredError.
         """
+        makers = (self.made.get(f.name, ()) for side in self.slots[table] for f in side.families)
+        if any(shared(own, here) > 1 for sites in makers for own in sites):
+            raise NotFactoredError(table)
         rows, columns = (
             add(*(part for family in side.families for part in self.members(family, here)))
             for side in self.slots[table]
@@ -204,13 +229,8 @@ class _Reads:
         return [self.all_of(family)] if made is None else [self.so_far(site, here) for site in made]
 
     def so_far(self, own: Site, here: Site) -> Expr:
-        """The sum of all members that an instruction has made where another one stands.
-
-        Raises NotFactoredError.
-        """
+        """The sum of all members that an instruction has made where another one stands."""
         common = shared(own, here)
-        if common > 1:
-            raise NotFactoredError
         before = own.path[common] < here.path[common]
         if common == 0 and not before:
             return ZERO
