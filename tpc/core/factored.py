@@ -28,7 +28,7 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.expr import replace as rebuilt
-from tpc.core.names import numbered
+from tpc.core.names import part
 from tpc.core.passes import rewrite
 from tpc.core.places import Site, by_family, shared, sites_of
 from tpc.core.program import (
@@ -242,18 +242,13 @@ class _Reads:
                 count = Affine.var(loop.variable) + (1 if before else 0)
                 if bounds(count, (loop,))[1] <= 0:
                     return ZERO
-            variable = self.fresh(loop.variable)
+            variable = part(loop.variable, self.taken)
             ranges.append((variable, count))
             env[loop.variable] = Affine.var(variable)
         return over(tuple(ranges), substitute(Value(own.out, True), env))
 
     def all_of(self, family: Family) -> Expr:
         """The sum of all initial vectors of a family."""
-        axes = [self.fresh("i") for _ in family.shape]
+        axes = [part("i", self.taken) for _ in family.shape]
         ranges = tuple((variable, Affine(count)) for variable, count in zip(axes, family.shape, strict=True))
         return over(ranges, Value(Ref(family.name, tuple(map(Affine.var, axes))), True))
-
-    def fresh(self, variable: str) -> str:
-        name = numbered(f"{variable.partition('$')[0]}$", self.taken)
-        self.taken.add(name)
-        return name
