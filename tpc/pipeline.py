@@ -141,11 +141,10 @@ def compile_program(program: Program, options: Options) -> Evaluator:
     from tpc.emit.emit import emit
     from tpc.evaluate.evaluator import Evaluator
     from tpc.expand import expand
-    from tpc.plan.infinite import with_finite_means
     from tpc.plan.make_plan import make_plan
 
     expansion = expand(program)
-    limit = factored(read_while_there(as_rank_one(with_finite_means(expansion.limit))))
+    limit = _reduced(expansion.limit)
     start = start_of(expansion, options)
     plan = make_plan(limit, options)
     return Evaluator(limit, plan, emit(plan), start, options)
@@ -157,11 +156,16 @@ def plan_limit(program: Program, options: Options) -> Plan:
     Raises TpcError as `compile_program` does.
     """
     from tpc.expand import expand
-    from tpc.plan.infinite import with_finite_means
     from tpc.plan.make_plan import make_plan
 
-    limit = read_while_there(as_rank_one(with_finite_means(expand(program).limit)))
-    return make_plan(factored(limit), options)
+    return make_plan(_reduced(expand(program).limit), options)
+
+
+def _reduced(limit: Program) -> Program:
+    """A limit with its tables in the forms that cost least. Raises TpcError (TP806)."""
+    from tpc.plan.infinite import with_finite_means
+
+    return factored(read_while_there(as_rank_one(with_finite_means(limit))))
 
 
 def print_stage(stage: str, program: Program, options: Options) -> str:

@@ -93,3 +93,8 @@ def test_expanded_programs_have_no_powers_and_are_programs():
     assert "n^" not in str(expanded)
     plain = tpc.parse(HEAD + "x = tanh(W @ u)\noutput m = mean(x*u)\n")
     assert expand(plain).limit == plain
+
+
+@pytest.mark.parametrize("exponent", ["-1000000000000", "-1000000000000 + 1/3"])
+def test_numbers_that_are_too_long_are_not_worked_out(exponent):
+    assert limit(f"c = 2 + n^(-1)\noutput m = c^({exponent})\n")["m"].value == 0

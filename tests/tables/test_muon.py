@@ -158,3 +158,104 @@ def test_a_direction_that_is_nowhere_is_an_error(steps: str) -> None:
     with pytest.raises(tpc.TpcError, match="TP748") as found:
         tpc.parse(text).compile()({"xi": [[[1]]], "y": [[0]], "xs": [[1]]})
     assert "step 0" in str(found.value)
+
+
+TABLES = """
+width n
+vector u[i < 4] : n ~ N(0, 1)
+vector v[i < 4] : n ~ N(0, 1)
+vector w : n ~ N(0, 1)
+{tables}
+"""
+
+
+def test_tables_of_vectors_that_others_have_too() -> None:
+    """Each has places of its own: a row for u's and one for w, or for u's alone."""
+    more = ["", " + outer(w, v[3])", " + outer(u[3], w)", " + outer(w, w)"]
+    lines = [
+        f"table A{k} : n x n = sum(i < 3: (i + 1)*outer(u[i], v[i])){other}\n"
+        f"table P{k} : n x n = polar(A{k})\ny{k}[i] = P{k} @ v[i] for i < 3\n"
+        f"output s{k}[i] = mean(u[i]*y{k}[i]) for i < 3"
+        for k, other in enumerate(more)
+    ]
+    found = values_only(tpc.parse(TABLES.format(tables="\n".join(lines))).compile())()
+    for k in range(len(more)):
+        np.testing.assert_allclose(found[f"s{k}"].value, 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_table_that_is_not_there_yet(steps: int) -> None:
+    """What is read of one step before any vector is made that it is of: 0, as at finite width."""
+    text = f"""
+width n
+dim T = {steps}
+vector v : n ~ N(0, 1)
+vector x : n ~ N(0, 1)
+table A[0] : n x n = 0
+for t < T:
+    table P[t] : n x n = polar(A[t])
+    y[t] = A[t] @ x + P[t] @ x
+    a[t] = v + y[t]
+    table A[t+1] : n x n = A[t] + outer(a[t], x)
+output s[t] = mean(v*y[t]) for t < T
+"""
+    found = values_only(tpc.parse(text).compile())()["s"].value
+    np.testing.assert_allclose(found, [0, 2][:steps], atol=1e-12)
+
+
+BESIDE = """
+width n
+vector u[i < 2] : n ~ N(0, 1)
+vector v[i < 2] : n ~ N(0, 1)
+table A : n x n = sum(i < 2: (i + 1)*outer(u[i], v[i]))
+table P : n x n = polar(A)
+y[i] = P @ v[i] for i < 2
+table B : n x n = {other}
+z = B @ v[0]
+output s[i] = mean(u[i]*y[i]) for i < 2
+output q = mean(u[0]*z)
+"""
+
+
+@pytest.mark.parametrize(
+    ("other", "q"),
+    [
+        ("max(outer(u[0], v[0]) + outer(u[1], v[1]), outer(u[1], v[1]) - outer(u[0], v[0]))", 0),
+        ("outer(u[0], v[0]) + max(outer(u[0], v[0]), 0*outer(u[1], v[1]) - outer(u[0], v[0]))", 1),
+    ],
+)
+def test_tables_beside_those_that_are_not_linear(other: str, q: float) -> None:
+    """A function of singular values is one in factors, whatever another table is."""
+    evaluator = values_only(tpc.parse(BESIDE.format(other=other)).compile(samples=512, repeats=4))
+    assert evaluator.plan.program.tables == {"B"}
+    assert evaluator.plan.program.factored == {"A", "P"}
+    assert "polar_in_factors" in evaluator.source
+    found = evaluator()
+    np.testing.assert_allclose(found["s"].value, 1, atol=0.05)
+    assert abs(found["q"].value - q) < 5 * found["q"].stderr + 0.01
+
+
+@pytest.mark.parametrize(
+    "reader", ["output r = mean(P^2)", "table C : n x n = max(P, A)\noutput r = mean(C @ v[0])"]
+)
+def test_tables_of_one_another_are_all_dense(reader: str) -> None:
+    text = BESIDE.format(other="outer(u[0], v[1])") + reader
+    assert not tpc.parse(text).compile(samples=512, repeats=2).plan.program.factored
+
+
+MIDDLE = """
+for t < 2:
+    for s < 2:
+        h[t, s] = tanh(u[s]) + t*v[s]
+        table D[t, s] : n x n = outer(h[t, s], v[s])
+        table E[t, s] : n x n = polar(D[t, s])
+        c[t, s] = E[t, s] @ v[s]
+output e = mean(c[1, 1]*h[1, 1])
+"""
+
+
+def test_only_what_is_made_in_the_middle_of_two_loops_is_dense() -> None:
+    text = BESIDE.format(other="outer(u[0], v[1])") + MIDDLE
+    program = tpc.parse(text).compile(samples=512, repeats=2).plan.program
+    assert program.tables == {"D", "E"}
+    assert program.factored == {"A", "P"}

@@ -8,7 +8,7 @@ so that it is in every representation that these vectors are in.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tpc.core.affine import Affine, bounds
@@ -25,16 +25,16 @@ from tpc.core.expr import (
     add,
     is_vector,
     outer_product,
-    summed,
     walk,
 )
 from tpc.core.expr import replace as rebuilt
-from tpc.core.names import numbered
+from tpc.core.names import part
+from tpc.core.passes import rewrite
+from tpc.core.places import Site, by_family, shared, sites_of
 from tpc.core.program import (
     Family,
-    For,
     Instruction,
-    Op,
+    Nonlin,
     OuterMul,
     OuterNonlin,
     Program,
@@ -42,14 +42,15 @@ from tpc.core.program import (
     instructions,
 )
 from tpc.core.spectral import SpectralMap
+from tpc.core.table_terms import over
 from tpc.core.traverse import substitute, used_refs
 
-ROOT = For("", Affine(1), ())
-Place = tuple[tuple[For, int], ...]  # the loops around an instruction, each with the place in it
 
-
+@dataclass
 class NotFactoredError(Exception):
-    """What is there of the vectors in the middle of two loops is not told by their counts."""
+    """What is there of a table's vectors in the middle of two loops is not told by their counts."""
+
+    table: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,28 +115,46 @@ def slots_of(program: Program, tables: frozenset[str]) -> Mapping[str, tuple[Slo
 
 
 def factored(program: Program) -> Program:
-    """The program with such tables as families of the kind "factored", if that is all that it has."""
-    tables = program.tables
-    if not tables or not _all_linear(program, tables):
-        return program
-    reads = _Reads(_definitions(program), slots_of(program, tables), {*program.names})
-    try:
-        body = tuple(reads.op(op, ((ROOT, k),)) for k, op in enumerate(program.body))
-    except NotFactoredError:
-        return program
+    """The program with such tables as families of the kind "factored".
+
+    A table that is made of another one is such only together with it.
+    """
+    dense = _with_kin(program, _not_linear(program))
+    while tables := program.tables - dense:
+        try:
+            return _in_factors(program, tables)
+        except NotFactoredError as error:
+            dense = _with_kin(program, {*dense, error.table})
+    return program
+
+
+def _in_factors(program: Program, tables: frozenset[str]) -> Program:
+    """Raises NotFactoredError."""
+    sites = sites_of(program.body)
+    reads, here = _Reads(by_family(sites), slots_of(program, tables), {*program.names}), iter(sites)
+    body = rewrite(program.body, lambda _: reads.op(next(here)))
     families = tuple(replace(f, kind="factored") if f.name in tables else f for f in program.families)
     return replace(program, body=body, families=families)
 
 
-def _all_linear(program: Program, tables: frozenset[str]) -> bool:
-    """Whether all tables are made of outer products by linear maps, and multiplied to vectors alone."""
+def _not_linear(program: Program) -> set[str]:
+    """Tables that are no linear maps of outer products, or are read by more than products and tables."""
+    found = set[str]()
     for op, _ in instructions(program.body):
         if isinstance(op, OuterNonlin):
-            if not _linear(op.phi):
-                return False
-        elif not isinstance(op, OuterMul) and any(ref.name in tables for ref in used_refs(op)):
-            return False
-    return True
+            found |= set() if _linear(op.phi) else {op.out.name}
+        elif not isinstance(op, OuterMul):
+            found |= {ref.name for ref in used_refs(op)} & program.tables
+    return found
+
+
+def _with_kin(program: Program, tables: set[str]) -> set[str]:
+    """Tables with all that they are made of, and all that are made of them."""
+    ops = [op for op, _ in instructions(program.body) if isinstance(op, OuterNonlin)]
+    kin = [{op.out.name, *(ref.name for ref in used_refs(op))} & program.tables for op in ops]
+    while more := {name for names in kin if names & tables for name in names} - tables:
+        tables = tables | more
+    return tables
 
 
 def _linear(x: Expr) -> bool:
@@ -161,100 +180,75 @@ def _linear(x: Expr) -> bool:
     return False
 
 
-def _definitions(program: Program) -> dict[str, list[tuple[Instruction, Place]]]:
-    found: dict[str, list[tuple[Instruction, Place]]] = {}
-    for k, op in enumerate(program.body):
-        for instruction, place in _placed(op, ((ROOT, k),)):
-            found.setdefault(instruction.out.name, []).append((instruction, place))
-    return found
-
-
-def _placed(op: Op, place: Place) -> Iterator[tuple[Instruction, Place]]:
-    if not isinstance(op, For):
-        yield op, place
-        return
-    for k, inner in enumerate(op.body):
-        yield from _placed(inner, (*place, (op, k)))
-
-
 @dataclass
 class _Reads:
     """Puts to products and spectral maps what they read beside the coefficients: the vectors so far."""
 
-    made: Mapping[str, Sequence[tuple[Instruction, Place]]]
+    made: Mapping[str, Sequence[Site]]
     slots: Mapping[str, tuple[Slots, Slots]]
     taken: set[str]
 
-    def op(self, op: Op, place: Place) -> Op:
-        if isinstance(op, For):
-            return replace(
-                op, body=tuple(self.op(inner, (*place, (op, k))) for k, inner in enumerate(op.body))
-            )
+    def op(self, here: Site) -> Instruction:
+        op = here.op
         if isinstance(op, OuterMul):
-            return replace(op, vectors=self.vectors(op.table.name, place))
-        if isinstance(op, OuterNonlin):
-            return replace(op, phi=self.with_vectors(op.phi, place))
+            if op.table.name not in self.slots:
+                return op
+            vectors = self.vectors(op.table.name, here)
+            nothing = Nonlin(op.out, ZERO, origin=op.origin)
+            return nothing if vectors == ZERO else replace(op, vectors=vectors)
+        if isinstance(op, OuterNonlin) and op.out.name in self.slots:
+            return replace(op, phi=self.with_vectors(op.phi, here))
         return op
 
-    def with_vectors(self, phi: Expr, place: Place) -> Expr:
+    def with_vectors(self, phi: Expr, here: Site) -> Expr:
         def leaf(node: Expr) -> Expr | None:
             if not isinstance(node, SpectralMap) or not isinstance(node.table, Value):
                 return None
-            return replace(node, vectors=self.vectors(node.table.ref.name, place))
+            vectors = self.vectors(node.table.ref.name, here)
+            return ZERO if vectors == ZERO else replace(node, vectors=vectors)
 
         return rebuilt(phi, leaf)
 
-    def vectors(self, table: str, place: Place) -> Expr:
-        """The outer product of the sums of all vectors so far that the rows, and the columns, are made of."""
+    def vectors(self, table: str, here: Site) -> Expr:
+        """The outer product of the sums of all vectors so far that the rows, and the columns, are made of.
+
+        It is 0 where there are none yet, and so is the table. Raises NotFactoredError.
+        """
+        makers = (self.made.get(f.name, ()) for side in self.slots[table] for f in side.families)
+        if any(shared(own, here) > 1 for sites in makers for own in sites):
+            raise NotFactoredError(table)
         rows, columns = (
-            add(*(self.so_far(f, op, own, place) for f in side.families for op, own in self.definitions(f)))
+            add(*(part for family in side.families for part in self.members(family, here)))
             for side in self.slots[table]
         )
         return outer_product(rows, columns)
 
-    def definitions(self, family: Family) -> Sequence[tuple[Instruction | None, Place]]:
-        return self.made.get(family.name) or [(None, ())]
+    def members(self, family: Family, here: Site) -> list[Expr]:
+        """The sums of the members of a family that are there: of each instruction, or all initial ones."""
+        made = self.made.get(family.name)
+        return [self.all_of(family)] if made is None else [self.so_far(site, here) for site in made]
 
-    def so_far(self, family: Family, op: Instruction | None, own: Place, here: Place) -> Expr:
-        """The sum of all members that an instruction has made where another one stands.
-
-        Raises NotFactoredError.
-        """
-        if op is None:
-            return self.all_of(family)
-        common = 1
-        while common < min(len(own), len(here)) and own[common][0] is here[common][0]:
-            common += 1
-        if common > 2:
-            raise NotFactoredError
-        before = own[common - 1][1] < here[common - 1][1]
-        if common == 1 and not before:
+    def so_far(self, own: Site, here: Site) -> Expr:
+        """The sum of all members that an instruction has made where another one stands."""
+        common = shared(own, here)
+        before = own.path[common] < here.path[common]
+        if common == 0 and not before:
             return ZERO
         env: dict[str, Affine] = {}
         ranges: list[tuple[str, Affine]] = []
-        for depth, (loop, _) in enumerate(own[1:], 1):
+        for depth, loop in enumerate(own.loops):
             count = loop.count.substitute(env)
             if depth < common:
                 count = Affine.var(loop.variable) + (1 if before else 0)
-                if bounds(count, ((loop.variable, loop.count),))[1] <= 0:
+                if bounds(count, (loop,))[1] <= 0:
                     return ZERO
-            variable = self.fresh(loop.variable)
+            variable = part(loop.variable, self.taken)
             ranges.append((variable, count))
             env[loop.variable] = Affine.var(variable)
-        body = substitute(Value(op.out, True), env)
-        for variable, count in reversed(ranges):
-            body = summed(variable, count, body)
-        return body
+        return over(tuple(ranges), substitute(Value(own.out, True), env))
 
     def all_of(self, family: Family) -> Expr:
         """The sum of all initial vectors of a family."""
-        axes = [self.fresh("i") for _ in family.shape]
-        body: Expr = Value(Ref(family.name, tuple(map(Affine.var, axes))), True)
-        for variable, count in reversed(list(zip(axes, family.shape, strict=True))):
-            body = summed(variable, Affine(count), body)
-        return body
-
-    def fresh(self, variable: str) -> str:
-        name = numbered(f"{variable.partition('$')[0]}$", self.taken)
-        self.taken.add(name)
-        return name
+        axes = [part("i", self.taken) for _ in family.shape]
+        ranges = tuple((variable, Affine(count)) for variable, count in zip(axes, family.shape, strict=True))
+        return over(ranges, Value(Ref(family.name, tuple(map(Affine.var, axes))), True))

@@ -19,10 +19,8 @@ from tpc.core.expr import (
     Add,
     Call,
     Compare,
-    Constant,
     Delta,
     Expr,
-    Extent,
     Gather,
     Index,
     Mul,
@@ -39,7 +37,7 @@ from tpc.core.expr import (
     power,
 )
 from tpc.core.names import LETTERS, numbered
-from tpc.core.program import MatMul, OuterMul, Program, instructions
+from tpc.core.signs import nonnegative
 from tpc.core.traverse import NotWholeError, substitute, substitute_index
 
 MOST_FACTORS = 64  # outer products in one sum, its ranges not counted
@@ -237,63 +235,3 @@ def bounded(terms: Terms) -> Terms:
     if len(terms) > MOST_FACTORS:
         raise NotSeparateError
     return terms
-
-
-# what is nowhere below 0
-
-
-def nonnegative(x: Expr, families: frozenset[str]) -> bool:
-    """Whether a real x is at least 0, as far as this is told; families: those that are."""
-
-    def of(part: Expr) -> bool:
-        return nonnegative(part, families)
-
-    match x:
-        case Number(value):
-            return value >= 0
-        case Constant() | Extent():
-            return True
-        case Value(ref):
-            return ref.name in families
-        case Pow(_, Number(k)) if k.denominator == 1 and k % 2 == 0:
-            return True
-        case Pow(base, _):
-            return of(base)
-        case Call("abs" | "exp" | "relu" | "step" | "sigmoid" | "softplus" | "cosh" | "sqrt"):
-            return True
-        case Call("max", arguments):
-            return any(map(of, arguments))
-        case Call("min", arguments):
-            return all(map(of, arguments))
-        case Call("where", (_, first, second)):
-            return of(first) and of(second)
-        case Mul(factors) if ZERO in factors:
-            return True
-        case Add() | Mul() | OuterProduct() | Sum():
-            return all(map(of, x.parts))
-    return False
-
-
-def nonnegative_families(program: Program) -> frozenset[str]:
-    """The families all of whose members are made of what is at least 0."""
-    ops = [op for op, _ in instructions(program.body)]
-    constant = {
-        name
-        for group in program.gaussians
-        for name, mean, row, k in zip(
-            group.names, group.mean, group.covariance, range(len(group.names)), strict=True
-        )
-        if row[k] == ZERO and nonnegative(mean, frozenset())
-    }
-    found = constant | {op.out.name for op in ops}
-
-    def holds(op: object) -> bool:
-        if isinstance(op, MatMul):
-            return False
-        if isinstance(op, OuterMul):
-            return op.table.name in found and op.operand.name in found
-        return nonnegative(op.phi, frozenset(found))  # type: ignore[attr-defined]
-
-    while wrong := {op.out.name for op in ops if op.out.name in found and not holds(op)}:
-        found -= wrong
-    return frozenset(found)

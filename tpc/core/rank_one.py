@@ -24,7 +24,6 @@ from tpc.core.outer_terms import (
     OuterTerm,
     Terms,
     counted,
-    nonnegative_families,
     own_name,
 )
 from tpc.core.passes import Body
@@ -41,6 +40,7 @@ from tpc.core.program import (
     Scalar,
     all_families,
 )
+from tpc.core.signs import nonnegative_families
 from tpc.core.table_terms import CarriedTable, MadeTable, TermsOf, extents, inside, nest, over, put
 from tpc.core.traverse import (
     NotWholeError,

@@ -9,7 +9,7 @@ from tpc.derive.formula import ZFormula
 
 
 def under_heads(formulas: Iterable[ZFormula]) -> Iterator[tuple[list[tuple[int, IndexRange]], int, ZFormula]]:
-    """Each formula, in how many loops it stands, and the loops that begin before it with their depths."""
+    """The loops that begin before each formula, with their depths, in how many it stands, and itself."""
     around, path = tuple[IndexRange, ...](), tuple[int, ...]()
     for formula in formulas:
         loops = formula.loops if formula.path else ()

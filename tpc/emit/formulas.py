@@ -70,6 +70,7 @@ class Expressions:
         factored: Mapping[str, tuple[Slots, Slots]] = MappingProxyType({}),
     ) -> None:
         self.tables, self.factored = tables, factored
+        self.places: tuple[Slots, Slots] | None = None  # those of the table in factors that is being made
         self.space = space
         self.names = names
         self.bound_of = {item.name: item.bound for item in inputs}.get
@@ -144,17 +145,14 @@ class Expressions:
             return tuple(str(slots.count) for slots in self.factored[family])
         return tuple(f"size{suffix}" for suffix in self.sides(family))
 
-    def factors_with(self, rows: Ref, columns: Ref) -> tuple[Slots, Slots]:
-        """The places of the table in factors that has an outer product."""
-        return next(
-            slots
-            for slots in self.factored.values()
-            if all(ref.name in own.names for own, ref in zip(slots, (rows, columns), strict=True))
-        )
-
     def table(self, family: str, x: Expr, frame: Frame, ranges: Ranges) -> Py:
-        """`x`, a member of a family, as an array over the points of the rows and those of the columns."""
+        """`x`, a member of a family, as an array over the points of the rows and those of the columns.
+
+        Of a table in factors it is one of coefficients, over the places of rows and of columns.
+        """
+        self.places = self.factored.get(family)
         value = self.value(x, frame, ranges)
+        self.places = None
         shape = py.tuple_of(list(map(py.name, self.sizes(family))))
         if not is_vector(x):
             return py.call("jnp.full", shape, value, py.name("dtype"))
@@ -170,8 +168,8 @@ class Expressions:
 
     def outer(self, x: OuterProduct, frame: Frame, ranges: Ranges) -> Py:
         """`rows_α columns_β` for all points α and, beside them, independent ones β."""
-        if self.factored:
-            return in_factors.cell(self, x, frame)
+        if self.places is not None:
+            return in_factors.cell(self, x, self.places, frame)
         rows, columns = (self.value(part, frame, ranges) for part in (x.rows, x.columns))
         if is_vector(x.rows):
             rows = Py(f"{rows.at(py.ATOM)}[:, None]")
@@ -179,8 +177,8 @@ class Expressions:
 
     def spectral(self, x: SpectralMap, frame: Frame, ranges: Ranges) -> Py:
         """A function of a table's singular values, the entries being weighted as points are."""
-        if self.factored:
-            return in_factors.spectral(self, x, frame, ranges)
+        if self.places is not None:
+            return in_factors.spectral(self, x, self.places, frame, ranges)
         table, *coefficients = (self.value(part, frame, ranges) for part in x.parts)
         first = next(v.ref.name for v in values(x.table) if v.ref.name in self.tables)
         weights = [py.name(f"weights{suffix}") for suffix in self.sides(first)]

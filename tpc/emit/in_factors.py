@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine, Ranges
-from tpc.core.expr import Expr, Mul, OuterProduct, Ref, Sum, Value, is_vector, number, walk
+from tpc.core.expr import Expr, Mul, OuterProduct, Ref, Sum, Value, is_vector, walk
 from tpc.core.factored import Slots, slots_of
 from tpc.core.program import OuterMul, OuterNonlin, Program
 from tpc.core.spectral import SpectralMap
@@ -25,15 +25,25 @@ if TYPE_CHECKING:
     from tpc.emit.formulas import Expressions
 
 
-def cell(emit: Expressions, x: OuterProduct, frame: Frame) -> Py:
+def cell(emit: Expressions, x: OuterProduct, slots: tuple[Slots, Slots], frame: Frame) -> Py:
     """One outer product: a coefficient 1 at its place."""
-    rows, columns = (vector.ref for vector in x.parts if isinstance(vector, Value))
-    slots = emit.factors_with(rows, columns)
-    places = [emit.affine(_place(own, ref), frame) for own, ref in zip(slots, (rows, columns), strict=True)]
-    return py.call("cells", _shape(slots), *places, py.call("jnp.ones", Py("()"), py.name("dtype")))
+    ones = py.call("jnp.ones", Py("()"), py.name("dtype"))
+    return _cells(emit, x, slots, frame, ones)
 
 
-def sum_of_cells(sums: Sums, loops: Loops, body: Expr, frame: Frame, ranges: Ranges) -> Py | None:
+def _cells(
+    emit: Expressions, x: OuterProduct, slots: tuple[Slots, Slots], frame: Frame, coefficients: Py
+) -> Py:
+    """The coefficients of outer products at their places."""
+    refs = [vector.ref for vector in x.parts if isinstance(vector, Value)]
+    places = [emit.affine(_place(own, ref), frame) for own, ref in zip(slots, refs, strict=True)]
+    shape = py.tuple_of([py.integer(own.count) for own in slots])
+    return py.call("cells", shape, *places, coefficients)
+
+
+def sum_of_cells(
+    sums: Sums, loops: Loops, body: Expr, slots: tuple[Slots, Slots], frame: Frame, ranges: Ranges
+) -> Py | None:
     """A sum of outer products with coefficients: these at their places. None if it is something else."""
     emit = sums.emit
     factors = body.factors if isinstance(body, Mul) else (body,)
@@ -41,24 +51,19 @@ def sum_of_cells(sums: Sums, loops: Loops, body: Expr, frame: Frame, ranges: Ran
     scalars = [f for f in factors if not is_vector(f)]
     if len(outer) != 1 or len(scalars) + 1 != len(factors):
         return None
-    rows, columns = (vector.ref for vector in outer[0].parts if isinstance(vector, Value))
-    slots = emit.factors_with(rows, columns)
     moving = [f for f in scalars if any(depends(f, v) for v, _ in loops)]
     coefficients = sums.coefficients_of(moving, loops, frame, ranges)
     count = loops[0][1]
     if count.constant is None:
         coefficients = py.call("before", emit.affine(count, frame), coefficients)
-    inner = _along(loops, ranges, frame)
-    places = [emit.affine(_place(own, ref), inner) for own, ref in zip(slots, (rows, columns), strict=True)]
-    found = py.call("cells", _shape(slots), *places, coefficients)
+    found = _cells(emit, outer[0], slots, _along(loops, ranges, frame), coefficients)
     still = [f for f in scalars if f not in moving]
     return sums.times(still, found, count, frame, ranges)
 
 
 def product(emit: Expressions, op: OuterMul, frame: Frame) -> Py:
     """`Σ_ij C_ij x_i ⟨y_j, z⟩`, or transposed."""
-    if not isinstance(op.vectors, OuterProduct):  # none has been made yet
-        return emit.vector(number(0), frame, (), emit.space.sectors.suffix([op.out.name]))
+    assert isinstance(op.vectors, OuterProduct)
     near, far = (
         Stack(emit, emit.factored[op.table.name][side], op.vectors.parts[side], frame)
         for side in ((0, 1) if op.transposed else (1, 0))
@@ -68,12 +73,13 @@ def product(emit: Expressions, op: OuterMul, frame: Frame) -> Py:
     return far.combined(py.matmul(met, coefficients) if op.transposed else py.matmul(coefficients, met))
 
 
-def spectral(emit: Expressions, x: SpectralMap, frame: Frame, ranges: Ranges) -> Py:
+def spectral(
+    emit: Expressions, x: SpectralMap, places: tuple[Slots, Slots], frame: Frame, ranges: Ranges
+) -> Py:
     """A function of singular values, by the inner products of rows and of columns."""
-    assert isinstance(x.table, Value)
     assert isinstance(x.vectors, OuterProduct)
     grams = []
-    for slots, part in zip(emit.factored[x.table.ref.name], x.vectors.parts, strict=True):
+    for slots, part in zip(places, x.vectors.parts, strict=True):
         chain = frame.chain(gram_key(slots))
         grams.append(Stack(emit, slots, part, frame).gram() if chain is None else py.name(chain.name))
     table, *coefficients = (emit.value(part, frame, ranges) for part in (x.table, *x.coefficients))
@@ -161,10 +167,6 @@ def _place(slots: Slots, ref: Ref) -> Affine:
     place = slots.place(ref)
     assert place is not None
     return place
-
-
-def _shape(slots: tuple[Slots, Slots]) -> Py:
-    return py.tuple_of([py.integer(own.count) for own in slots])
 
 
 class Stack:

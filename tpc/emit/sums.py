@@ -56,17 +56,21 @@ class Sums:
                 node.count, node.body, self.emit.value(mul(count, node.body), frame, ranges), frame
             )
         loops, body = _flat(node)
-        if any(isinstance(part, OuterProduct) for part in walk(body)) and self.emit.factored:
-            from tpc.emit.in_factors import sum_of_cells
-
-            return sum_of_cells(self, loops, body, frame, ranges) or self._total(node, frame, ranges)
         if any(isinstance(part, OuterProduct) for part in walk(body)):
-            from tpc.emit.outer_sums import sum_of_outer
-
-            return sum_of_outer(self, loops, body, frame, ranges) or self._total(node, frame, ranges)
+            return self._of_outer(loops, body, frame, ranges) or self._total(node, frame, ranges)
         found = self._product(loops, body, frame, ranges) if len(loops) > 1 else None
         found = found or self._product(loops[:1], node.body, frame, ranges)
         return found or self._total(node, frame, ranges)
+
+    def _of_outer(self, loops: Loops, body: Expr, frame: Frame, ranges: Ranges) -> Py | None:
+        """The sum as one of outer products with coefficients, None if it is something else."""
+        if self.emit.places is not None:
+            from tpc.emit.in_factors import sum_of_cells
+
+            return sum_of_cells(self, loops, body, self.emit.places, frame, ranges)
+        from tpc.emit.outer_sums import sum_of_outer
+
+        return sum_of_outer(self, loops, body, frame, ranges)
 
     def _product(self, loops: Loops, body: Expr, frame: Frame, ranges: Ranges) -> Py | None:
         """The sum as coefficients times an array of vectors, or as a sum of coefficients.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 from tpc.core.expr import (
     ONE,
@@ -22,6 +23,7 @@ from tpc.core.expr import (
     is_vector,
     mul,
     neg,
+    power,
     rebuild,
     walk,
 )
@@ -95,13 +97,22 @@ def folded(x: Expr) -> Expr:
 
 @lru_cache(maxsize=256)
 def _rational(x: Call | Pow) -> Number | None:
-    """The value of a function of numbers, None if it is not known to be rational."""
+    """The value of a function of numbers, None if it is not known to be rational, or too long."""
     import sympy
 
-    numbers = [sympy.Rational(part.value) for part in children(x) if isinstance(part, Number)]
-    function = sympy.Pow if isinstance(x, Pow) else elementwise(x.function).sympy
-    found = None if function is None else function(*([] if isinstance(x, Pow) else [sympy]), *numbers)
-    return Number(Fraction(int(found.p), int(found.q))) if isinstance(found, sympy.Rational) else None
+    numbers = [part.value for part in children(x) if isinstance(part, Number)]
+    if isinstance(x, Pow):
+        base, k = numbers
+        root = _number(sympy.Pow(sympy.Rational(base), sympy.Rational(1, k.denominator)))
+        whole = None if root is None else power(root, Number(Fraction(k.numerator)))
+        return whole if isinstance(whole, Number) else None
+    function = elementwise(x.function).sympy
+    return None if function is None else _number(function(sympy, *map(sympy.Rational, numbers)))
+
+
+def _number(x: Any) -> Number | None:
+    """What sympy has as a rational number."""
+    return Number(Fraction(int(x.p), int(x.q))) if x.is_Rational else None
 
 
 def jumps_of(x: Expr) -> Iterator[Expr]:

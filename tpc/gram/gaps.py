@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from tpc.core.affine import Affine
-from tpc.core.expr import ONE, Add, Call, Expr, Mul, Number, Pow, Ref, Sum, Value, add, mul, number, power
-from tpc.core.functions import elementwise
+from tpc.core.expr import ONE, Add, Expr, Mul, Number, Ref, Sum, Value, add, mul, number, power
+from tpc.core.signs import nonnegative
 from tpc.core.traverse import free_variables, substitute
 from tpc.gram.ir import Closed, Definition, Factor
 from tpc.gram.monomials import UNIT, Monomials, Polynomial, open_array, plus, times, whole
@@ -148,7 +148,7 @@ class Gaps:
         yield x, 1
 
     def _term(self, x: Expr, sign: int, sides: Sides) -> GapTerm | None:
-        """A product of one covariance with factors that are positive.
+        """A product of one covariance with factors that are not negative.
 
         Each of these depends on one side, or on both in the same way.
         """
@@ -158,9 +158,9 @@ class Gaps:
         ways: list[Expr] = [ONE, ONE]
         for factor in factors:
             own = free_variables(factor)
-            if not own - (left & right) and _positive(factor):
+            if not own - (left & right) and nonnegative(factor):
                 ways = [mul(way, factor) for way in ways]
-            elif _positive(factor) and (own <= left or own <= right):
+            elif nonnegative(factor) and (own <= left or own <= right):
                 side = 0 if own <= left else 1
                 ways[side] = mul(ways[side], power(factor, number(2)))
             elif core is None:
@@ -291,17 +291,3 @@ def plain(ref: Ref) -> bool:
     return len(set(found) - {None}) == len([v for v in found if v]) and all(
         isinstance(i, Affine) and (not i.terms or i == Affine.var(i.terms[0][0])) for i in ref.index
     )
-
-
-def _positive(x: Expr) -> bool:
-    """Whether it is certain that it is not negative."""
-    match x:
-        case Number(value):
-            return value >= 0
-        case Pow(base, Number(k)):
-            return k.denominator == 2 or (k.denominator == 1 and k % 2 == 0) or _positive(base)
-        case Call(function, _):
-            return elementwise(function).sign != "any"
-        case Mul(factors):
-            return all(map(_positive, factors))
-    return False

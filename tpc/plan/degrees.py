@@ -250,8 +250,7 @@ class _Follower:
 
     def _combination(self, op: OuterMul, at: Mapping[str, int]) -> MaybeSupport:
         """The support of a product of a table in factors: of all that its rows, or its columns, are."""
-        if not isinstance(op.vectors, OuterProduct):  # none has been made yet
-            return None
+        assert isinstance(op.vectors, OuterProduct)
         far = op.vectors.parts[1 if op.transposed else 0]
         return of_expression(far, at, self._get, self.one)
 

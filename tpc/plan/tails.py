@@ -30,6 +30,7 @@ from tpc.core.expr import (
 )
 from tpc.core.functions import elementwise
 from tpc.core.program import Instruction, MatMul, Moment, OuterMul, Program, instructions
+from tpc.core.signs import nonnegative
 
 TAME = 4  # the degree of integrands whose means have right errors at 2,048 points (tests/bench/claims.py)
 INFINITE = math.inf
@@ -112,7 +113,7 @@ def _degree(x: Expr, known: dict[str, Growth]) -> float:
             return parts[0] * float(exponent)
         case Pow(base, Number()) if _positive(base):
             return 0
-        case Call("exp", (exponent,)) if _nonnegative(neg(exponent)):
+        case Call("exp", (exponent,)) if nonnegative(neg(exponent)):
             return 0
         case Call(function, _):
             return _degree_of(elementwise(function), max(parts))
@@ -133,21 +134,6 @@ def _degree_of(function: Elementwise, degree: float) -> float:
     return degree if function.growth == "polynomial" else INFINITE
 
 
-def _nonnegative(x: Expr) -> bool:
-    """Whether a vector is seen to be 0 or more everywhere."""
-    match x:
-        case Number(value):
-            return value >= 0
-        case Call(function, _):
-            return elementwise(function).sign != "any"
-        case Pow(base, Number(exponent)):
-            return (exponent.denominator == 1 and exponent.numerator % 2 == 0) or _nonnegative(base)
-        case Add(parts) | Mul(parts):
-            return all(map(_nonnegative, parts))
-        case _:
-            return False
-
-
 def _positive(x: Expr) -> bool:
     """Whether a vector is seen to stay above a positive number."""
-    return isinstance(x, Add) and _nonnegative(x) and any(isinstance(part, Number) for part in x.terms)
+    return isinstance(x, Add) and nonnegative(x) and any(isinstance(part, Number) for part in x.terms)

@@ -1,0 +1,64 @@
+"""What is nowhere below 0."""
+
+from __future__ import annotations
+
+from tpc.core.expr import ZERO, Add, Call, Constant, Expr, Extent, Mul, Number, OuterProduct, Pow, Sum, Value
+from tpc.core.functions import elementwise
+from tpc.core.program import Instruction, MatMul, OuterMul, Program, instructions
+
+
+def nonnegative(x: Expr, families: frozenset[str] = frozenset()) -> bool:
+    """Whether a real x is at least 0, as far as this is told; families: those that are."""
+
+    def of(part: Expr) -> bool:
+        return nonnegative(part, families)
+
+    match x:
+        case Number(value):
+            return value >= 0
+        case Constant() | Extent():
+            return True
+        case Value(ref):
+            return ref.name in families
+        case Pow(_, Number(k)) if k.denominator % 2 == 0 or k.numerator % 2 == 0:
+            return True
+        case Pow(base, _):
+            return of(base)
+        case Call("max", arguments):
+            return any(map(of, arguments))
+        case Call("min", arguments):
+            return all(map(of, arguments))
+        case Call("where", (_, first, second)):
+            return of(first) and of(second)
+        case Call(function):
+            return elementwise(function).sign != "any"
+        case Mul(factors) if ZERO in factors:
+            return True
+        case Add() | Mul() | OuterProduct() | Sum():
+            return all(map(of, x.parts))
+    return False
+
+
+def nonnegative_families(program: Program) -> frozenset[str]:
+    """The families all of whose members are made of what is at least 0."""
+    ops = [op for op, _ in instructions(program.body)]
+    constant = {
+        name
+        for group in program.gaussians
+        for name, mean, row, k in zip(
+            group.names, group.mean, group.covariance, range(len(group.names)), strict=True
+        )
+        if row[k] == ZERO and nonnegative(mean)
+    }
+    found = constant | {op.out.name for op in ops}
+
+    def holds(op: Instruction) -> bool:
+        if isinstance(op, MatMul):
+            return False
+        if isinstance(op, OuterMul):
+            return op.table.name in found and op.operand.name in found
+        return nonnegative(op.phi, frozenset(found))
+
+    while wrong := {op.out.name for op in ops if op.out.name in found and not holds(op)}:
+        found -= wrong
+    return frozenset(found)
