@@ -320,7 +320,8 @@ class Evaluator:
 
     def _outcomes(self, stage: Stage) -> dict[str, Outcome]:
         """In the program's order; jit sorts by name. Those without a finite error have a reason."""
-        require_sizes(self.program, max(self.plan.repeats, self.plan.checks[1]), stage.found)
+        repeats = max(stage.repeats, stage.plan.checks[1])
+        require_sizes(self.program, repeats, stage.found, stage.of_checks)
         why, ordered = reasons(stage.claims), {name: stage.found[name] for name in self.program.reported}
         return {
             name: Outcome(

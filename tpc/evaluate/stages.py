@@ -42,6 +42,8 @@ class Stage:
     found: Mapping[str, tuple[Any, Any]]
     # what the module says of its errors, by output; nothing where they do not come from repeats
     claims: Mapping[str, Any]
+    # the same of what a run only looks at
+    of_checks: Mapping[str, Any]
     # how many are done
     repeats: int
     # whether there would have been more
@@ -143,12 +145,14 @@ class StagedRun:
         count = plan.evaluations
         repeats = plan.repeats if len(kept) >= count else len(kept)
         claims: Mapping[str, Any] = {}
+        of_checks: Mapping[str, Any] = {}
         shown = self.evaluator.program.reported
         unknown: list[str] = []
         if plan.sampled:
             module = self.evaluator.module
             told = module.claims(kept.ordered, kept.checks)
             claims = {name: told[name] for name in shown}
+            of_checks = {name: told[name] for name in told if name not in claims}
             unknown = [*not_looked_at(module, kept.ordered, kept.checks)]
         rounded = rounding_notes({name: found[name] for name in shown}, plan)
         notes = [*kept.notes, *remarks(claims, plan), *rounded, *unknown]
@@ -156,7 +160,7 @@ class StagedRun:
             notes.append(f"interrupted after {repeats} of {plan.repeats} repeats")
         elif stopped:
             notes.append("interrupted before the errors were checked")
-        return Stage(plan, kept, found, claims, repeats, stopped, tuple(notes))
+        return Stage(plan, kept, found, claims, of_checks, repeats, stopped, tuple(notes))
 
     def training_of(self, points: Points | None) -> Training:
         return self.evaluator.training(self.given, points=points)
