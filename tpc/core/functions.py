@@ -1,12 +1,13 @@
 """The table of elementwise functions: everything tpc knows of each, in one place.
 
-A function is added here, and nowhere else."""
+A function is added here, and nowhere else; one that is made of those here, in `composed.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
+from tpc.core.composed import COMPOSED
 from tpc.core.elementwise import Elementwise, Shape
 from tpc.core.expr import (
     ONE,
@@ -28,8 +29,6 @@ from tpc.core.expr import (
 
 HALF = Number(Fraction(1, 2))
 PI = Constant("pi")
-# of the smooth part of `gelu(x, σ)`: at σ = 0 it is relu(x), without a division by 0
-LEAST_WIDTH = Number(Fraction(1, 10**6))
 
 
 def _where_derivative(position: int) -> Callable[..., Expr]:
@@ -319,8 +318,6 @@ TANH_SLOPE = Elementwise(
 )
 # not of the language: made of others while covariances are found
 INTERNAL: Mapping[str, Elementwise] = {TANH_SLOPE.name: TANH_SLOPE}
-# arities of what `written` rewrites
-SUGARED = {"square": (1, 1), "gelu": (1, 2), "max": (2, 64), "min": (2, 64)}
 CONSTANTS = ("pi", "e")
 
 
@@ -331,41 +328,24 @@ def elementwise(name: str) -> Elementwise:
 
 def function_names() -> tuple[str, ...]:
     """The names of all that programs may call without a `def`."""
-    return (*FUNCTIONS, *SUGARED)
+    return (*FUNCTIONS, *COMPOSED)
 
 
 def arity(name: str) -> tuple[int, int]:
     """The least and the greatest number of arguments of `name` as written in a `.tp` file."""
-    if name in SUGARED:
-        return SUGARED[name]
+    if name in COMPOSED:
+        return COMPOSED[name].least, COMPOSED[name].most
     count = FUNCTIONS[name].arguments
     return count, count
 
 
 def is_function(name: str) -> bool:
-    return name in FUNCTIONS or name in SUGARED
+    return name in FUNCTIONS or name in COMPOSED
 
 
 def written(name: str, *args: Expr) -> Expr:
-    """The expression for `name(args…)` as written.
-
-    `gelu(x, σ)` (TP4, x/2·(1 + erf(x/σ)) + σ/(2√π)·e^{−x²/σ²}) and n-ary max and min included.
-    """
-    if name == "gelu" and len(args) == 2:
-        x, sigma = args
-        if sigma == ZERO:
-            return call("relu", x)
-        ratio = divide(x, sigma if isinstance(sigma, Number) else call("max", sigma, LEAST_WIDTH))
-        smooth = divide(
-            mul(sigma, call("exp", neg(power(ratio, number(2))))), mul(number(2), call("sqrt", PI))
-        )
-        return add(mul(HALF, x, add(ONE, call("erf", ratio))), smooth)
-    if name in ("max", "min") and len(args) > 2:
-        out = args[0]
-        for x in args[1:]:
-            out = call(name, out, x)
-        return out
-    return call(name, *args)
+    """The expression for `name(args…)` as written: of one of the table, or composed of these."""
+    return COMPOSED[name].made(*args) if name in COMPOSED else call(name, *args)
 
 
 def shapes(x: Expr) -> set[Shape]:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from tpc.core.functions import FUNCTIONS
 from tpc.editors.meanings import meaning_of_word
 from tpc.editors.open_text import OpenText
 from tpc.syntax.highlight import CONSTANTS, WORDS_OF_FUNCTIONS
@@ -99,7 +98,7 @@ def _words(before: str) -> Iterator[Completion]:
     words = (*RESERVED, *STARTING, *IN_TRAINING) if first else ("sum", "mean", "for", "adapt")
     yield from (Completion(word, "keyword", meaning_of_word(word)) for word in words)
     if not first:
-        functions = (*FUNCTIONS, *WORDS_OF_FUNCTIONS, *CONSTANTS)
+        functions = (*WORDS_OF_FUNCTIONS, *CONSTANTS)
         yield from (Completion(word, "function", meaning_of_word(word)) for word in functions)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from tpc.core.composed import COMPOSED
+from tpc.core.expr import Ref, Value
 from tpc.core.functions import FUNCTIONS
+from tpc.core.printer import print_expr
 from tpc.syntax import tree
 from tpc.train.losses import LOSSES
 from tpc.train.matrix_aware import MATRIX_AWARE, UNTOLD
@@ -79,9 +82,22 @@ def meaning_of_word(word: str) -> str:
         return LOSSES[word].meaning
     if word in options_of_known():
         return _meaning_of_optimizer(word)
-    if word not in FUNCTIONS:
-        return ""
+    if word in FUNCTIONS:
+        return _meaning_of_function(word)
+    return _meaning_of_composed(word) if word in COMPOSED else ""
+
+
+def _meaning_of_function(word: str) -> str:
     entry = FUNCTIONS[word]
     arguments = ", ".join("xyz"[: entry.arguments])
     derivative = ", has no derivative at a jump" * (entry.derivatives[0] is None)
     return f"`{word}({arguments})`, coordinate by coordinate{derivative}"
+
+
+def _meaning_of_composed(word: str) -> str:
+    """The expressions that it stands for, with as many arguments as it may have."""
+    entry, variables = COMPOSED[word], [Value(Ref(name), True) for name in "xyz"]
+    counts = range(entry.least, min(entry.most, len(variables)) + 1)
+    return "; ".join(
+        f"`{word}({', '.join('xyz'[:k])})` is {print_expr(entry.made(*variables[:k]))}" for k in counts
+    )

@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tpc.core.functions import CONSTANTS, FUNCTIONS, SUGARED
+from tpc.core.composed import COMPOSED
+from tpc.core.functions import CONSTANTS, FUNCTIONS
 from tpc.core.names import distinct, numbered
 from tpc.core.printer import print_fraction
 from tpc.core.program import Family, Program, instructions
@@ -61,7 +62,7 @@ def meanings_of(
 ) -> dict[str, Meaning]:
     """For each key of a term its name. written: the keys in the order of the program."""
     variables = {loop.variable for _, loops in instructions(program.body) for loop in loops}
-    taken = {*CONSTANTS, *FUNCTIONS, *SUGARED, *program.names, *variables}
+    taken = {*CONSTANTS, *FUNCTIONS, *COMPOSED, *program.names, *variables}
     own = {name: _parsed(name) for name in written}
     powers: dict[str, list[Fraction]] = {}
     for family, p, mark in own.values():

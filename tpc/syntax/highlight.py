@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import pairwise
 
-from tpc.core.functions import FUNCTIONS
+from tpc.core.functions import function_names
 from tpc.core.spectral import SPECTRAL
 from tpc.syntax.layout import IN_TRAINING, RESERVED, STARTING
 
@@ -47,7 +47,7 @@ class TextPiece:
 
 NAME = r"[^\W\dᵀ⁰¹²³⁴⁵⁶⁷⁸⁹][^\Wᵀ⁰¹²³⁴⁵⁶⁷⁸⁹]*"
 CONSTANTS = ("pi", "π", "e")
-WORDS_OF_FUNCTIONS = (*FUNCTIONS, "where", "D", "pad", "onehot", "nngp", "ntk", "outer", *SPECTRAL)
+WORDS_OF_FUNCTIONS = (*function_names(), "D", "pad", "onehot", "nngp", "ntk", "outer", *SPECTRAL)
 PIECES = (
     (TextKind.COMMENT, r"#[^\n]*"),
     (TextKind.NUMBER, r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"),

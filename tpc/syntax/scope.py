@@ -8,7 +8,8 @@ from fractions import Fraction
 from typing import Literal
 
 from tpc.core.affine import Affine
-from tpc.core.functions import CONSTANTS, FUNCTIONS, SUGARED, is_function
+from tpc.core.composed import COMPOSED
+from tpc.core.functions import CONSTANTS, FUNCTIONS, is_function
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.diagnostics.spans import Span
@@ -118,7 +119,7 @@ class Scope:
         if symbol is not None and isinstance(symbol.node, tree.Function):
             return len(symbol.node.parameters)
         if is_function(function.name):
-            return given if function.name in SUGARED else FUNCTIONS[function.name].arguments
+            return given if function.name in COMPOSED else FUNCTIONS[function.name].arguments
         return None
 
     def is_elementwise(self, function: tree.Name) -> bool:

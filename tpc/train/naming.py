@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain, count, islice
 
-from tpc.core.functions import CONSTANTS, FUNCTIONS, SUGARED
+from tpc.core.composed import COMPOSED
+from tpc.core.functions import CONSTANTS, FUNCTIONS
 from tpc.core.names import Together, numbered
 from tpc.syntax import tree
 from tpc.syntax.layout import RESERVED
@@ -37,7 +38,7 @@ class Names:
 
     def fresh(self, wish: str) -> str:
         base, _, _ = wish.partition("$")
-        taken = Together((self.taken, FUNCTIONS, SUGARED))
+        taken = Together((self.taken, FUNCTIONS, COMPOSED))
         name = numbered(f"{base}$", taken) if base in taken else base
         self.taken.add(name)
         return name
