@@ -252,14 +252,12 @@ def influence(given, seed, samples, done, wanted):
             cotangents[name] = np.asarray(direction.reshape(where.shape), DTYPE)
             found = np.asarray(pull(given, at, weights, cotangents))
             if np.isfinite(found).all():
-                seen, probed = (
-                    np.abs(found - found[:count].mean())[:count],
-                    np.abs(found - found[:count].mean())[count:],
-                )
-                index = tail_index(seen)
+                index = tail_index(np.abs(found - found[:count].mean())[:count])
                 out[f"{name} tail"].ravel()[own] = index
                 if name in EDGED:
-                    few = unmet(seen, probed, index == 0, tied(values[name]).ravel()[own], len(done))
+                    met = np.abs(found - np.median(found[:count]))  # what most points meet is no event
+                    same = tied(values[name]).ravel()[own]
+                    few = unmet(met[:count], met[count:], index == 0, same, len(done))
                     out[f"{name} unseen"].ravel()[own] = few / samples * scale[own]
     return out
 
