@@ -16,7 +16,7 @@ from tpc.syntax.tree import Tree
 from tpc.syntax.walk import names_in, walk
 from tpc.train.build import Maker, replaced, substituted
 from tpc.train.checks import ARRAYS, check_index
-from tpc.train.naming import Names
+from tpc.train.naming import ACTIVATION, Names
 from tpc.train.padding import plus
 from tpc.train.records import ArrayExpr, PaddedStep
 from tpc.train.scene import Scene
@@ -132,7 +132,7 @@ def _check_entries(forward: Forward, node: tree.Applied, least: Tree | None, cou
         )
 
 
-def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> ArrayExpr:
+def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = ACTIVATION) -> ArrayExpr:
     """`pad(x, a, b, …)`: x with `a` zeros before and after it along its first axis, `b` along the next."""
     value, amounts = forward.expr(node.args[0], env), node.args[1:]
     if not amounts or len(amounts) > len(value.shape):
@@ -154,7 +154,7 @@ def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Arra
     if value.width is not None and empty is not None:
         raise RefusedError(catalogue.networks.pad_empty(node.span, empty))
     if forward.has_variables(value) and not forward.is_leaf(value):
-        value = forward.named(value, "x", node.args[0])
+        value = forward.named(value, ACTIVATION, node.args[0])
     with forward.within_sums(node):
         m, given = Maker(node.span), len(forward.axes)
         own = forward.own_axes(value.shape, node)

@@ -18,6 +18,7 @@ from tpc.train.array_operations import apart, array_function, onehot, pad, sum_o
 from tpc.train.build import Maker, replaced, substituted
 from tpc.train.checks import check_application, check_index
 from tpc.train.collect import member_by_member
+from tpc.train.naming import ACTIVATION, PRE_ACTIVATION
 from tpc.train.network_names import bias, indexed, outside
 from tpc.train.records import ArrayExpr, ElementwiseStep, FiniteAxis, Index, Step, Var
 from tpc.train.scene import Scene
@@ -59,7 +60,7 @@ class Forward:
         self.loops: tuple[tree.Range, ...] = ()
         self.inside: list[str] = []
         self.locals: dict[str, ArrayExpr] = {}
-        self.counts = {"h": 0, "x": 0}
+        self.counts = {PRE_ACTIVATION: 0, ACTIVATION: 0}
         self.span = Span(1, 1, 1, 1)  # of the line being evaluated
 
     # networks
@@ -255,7 +256,7 @@ class Forward:
         if wish not in self.counts:
             return wish
         self.counts[wish] += 1
-        return f"{wish}{self.counts[wish]}"
+        return f"{wish[:-1]}{self.counts[wish]}"
 
     # expressions
 
@@ -371,7 +372,7 @@ class Forward:
         values = [self.expr(arg, env) for arg in node.args]
         if isinstance(function, tree.Name) and function.name not in ("where", "max", "min"):
             values = [
-                self.named(v, "h", arg) if self.is_compound(v, arg) else v
+                self.named(v, PRE_ACTIVATION, arg) if self.is_compound(v, arg) else v
                 for v, arg in zip(values, node.args, strict=True)
             ]
         return self.joined(node, node.args, values, lambda parts: replace(node, args=tuple(parts)))

@@ -12,6 +12,8 @@ from tpc.syntax import tree
 from tpc.syntax.layout import RESERVED
 from tpc.syntax.walk import walk
 
+# wishes of what the user gave no name: numbered, h1, h2, …, which no name of the user's is
+PRE_ACTIVATION, ACTIVATION = "h#", "x#"
 VARIABLES = (*"jklpqrs", *(f"{letter}{k}" for k in range(1, 30) for letter in "jk"))
 PAST = (*"srqpl", *(f"s{k}" for k in range(1, 30)))
 

@@ -10,6 +10,7 @@ from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.checks import check_operand
+from tpc.train.naming import ACTIVATION, PRE_ACTIVATION
 from tpc.train.records import ArrayExpr, Index, ProductStep, without_one
 from tpc.train.weights import Side, Weight
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Env = Mapping[str, ArrayExpr]
 
 
-def product(forward: Forward, node: tree.MatrixProduct, env: Env, wish: str = "h") -> ArrayExpr:
+def product(forward: Forward, node: tree.MatrixProduct, env: Env, wish: str = PRE_ACTIVATION) -> ArrayExpr:
     """`W @ x`, as a variable: a step of the pass."""
     weight, member, transposed = weight_of(forward, node.matrix, env)
     near, far = weight.sides(transposed)
@@ -29,7 +30,7 @@ def product(forward: Forward, node: tree.MatrixProduct, env: Env, wish: str = "h
     if far.width and not near.width and weight.scaling.kind == "output":
         raise RefusedError(catalogue.networks.input_of_readout(node.span, weight.name))
     if (operand.width or forward.has_variables(operand)) and not forward.is_leaf(operand):
-        operand = forward.named(operand, "x", node.operand)
+        operand = forward.named(operand, ACTIVATION, node.operand)
     rest = operand.shape[:-1] if near.count is not None else operand.shape
     with forward.within_sums(node):
         own = forward.own_axes([*rest, *([] if far.count is None else [far.count])], node)
