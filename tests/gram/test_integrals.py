@@ -18,6 +18,7 @@ import pytest
 from scipy.special import ndtr
 
 import tpc
+from tests.bench.kernel_norms import ACTIVATIONS, mean_of_product
 from tpc.diagnostics.diagnostic import TpcError
 
 CASES = json.loads(Path(__file__).with_name("integrals.json").read_text(encoding="utf-8"))
@@ -194,3 +195,19 @@ def test_roots_of_what_is_no_line_are_found():
     result = outcome("output a = mean(step(tanh(v) - 0.3))\noutput b = mean(tanh(10000*(tanh(v) - 0.3)))\n")
     assert abs(float(result["a"].value) - ndtr(-np.arctanh(0.3))) < 1e-12
     assert abs(float(result["b"].value) - (1 - 2 * ndtr(np.arctanh(0.3)))) < 1e-7
+
+
+def test_what_is_made_of_lines_turns_where_it_bends():
+    """exp(min(u, 0)) is cut where it bends, and no place is looked for where it is steep, at all scales."""
+    text = (
+        "width n\ninput s\nvector (u, v) : n ~ N([0, 0], [[1, 3/5], [3/5, 1]])\n"
+        "output k = mean(elu(s*u)*elu(s*v))\n"
+    )
+    evaluator = tpc.parse(text).compile(method="gram")
+    assert "('turn'" not in evaluator.source
+    one = ACTIVATIONS["elu"]
+    for s in (1e-3, 1.0, 300.0):
+        found = evaluator({"s": s})["k"]
+        wanted = mean_of_product(one.value, one.places, s**2 * np.array([[1, 0.6], [0.6, 1]]), 12)
+        assert abs(float(found.value) - wanted) <= float(found.stderr) + 1e-13 * s**2
+        assert float(found.stderr) < 1e-9 * max(1, s**2)

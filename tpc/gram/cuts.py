@@ -159,7 +159,8 @@ def _zeros(x: Expr) -> Iterator[tuple[Kind, Expr]]:
 
 
 def _turns(x: Expr) -> Iterator[tuple[Kind, Expr]]:
-    """Where `x` is largest or least, if no function of a line is so there, whose cuts are known."""
+    """Where `x` is largest or least, if no function of a line is so there, whose cuts are known, as are those
+    where what is made of lines bends."""
     while True:
         match x:
             case Mul(parts) | Add(parts) if sum(map(is_vector, parts)) == 1:
@@ -170,8 +171,21 @@ def _turns(x: Expr) -> Iterator[tuple[Kind, Expr]]:
                 x = argument
             case _:
                 break
-    if is_vector(x) and affine(x, _variables(x)) is None:
+    if is_vector(x) and not _is_made_of_lines(x):
         yield "turn", x
+
+
+def _is_made_of_lines(x: Expr) -> bool:
+    """Whether `x` is affine between places where one of its functions bends (`relu`, `abs`, `max`, `min`)."""
+    match x:
+        case Add(terms):
+            return all(map(_is_made_of_lines, terms))
+        case Mul(factors):
+            moving = [f for f in factors if is_vector(f)]
+            return len(moving) < 2 and all(map(_is_made_of_lines, moving))
+        case Call(function, args) if elementwise(function).shape == "kink":
+            return elementwise(function).degree == 1 and all(map(_is_made_of_lines, args))
+    return isinstance(x, Value) or not is_vector(x)
 
 
 def _is_positive(x: Expr, *, strictly: bool = True) -> bool:
