@@ -35,6 +35,7 @@ from tpc.cli.shared import (
     show,
     writing,
 )
+from tpc.cli.together import add_processes, joined, working
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,9 +58,7 @@ def add_simulate(commands: Any) -> None:
         metavar="F.npz",
         help="write every output of every seed to a file, and resume from it",
     )
-    made.add_argument(
-        "--devices", type=positive, metavar="N", help="share the coordinates among so many devices"
-    )
+    add_processes(made, "coordinates")
     made.add_argument(
         "--quantiles", type=levels, metavar="P,P,…", help="show quantiles over the seeds: 0.05,0.5,0.95"
     )
@@ -86,11 +85,17 @@ def add_verify(commands: Any) -> None:
 
 
 def simulate(arguments: argparse.Namespace) -> int:
+    together = joined(arguments)
     program, given = load(arguments)
-    require_writable(arguments.save)
+    if not arguments.silent:
+        require_writable(arguments.save)
     _require_bins(arguments)
     inputs = bound(program, given, arguments)
-    samples = sample(program, inputs, arguments.width, arguments, arguments.save, arguments.devices)
+    devices = arguments.devices or (1 if together else None)
+    with working(together):
+        samples = sample(program, inputs, arguments.width, arguments, arguments.save, devices)
+    if arguments.silent:
+        return INTERRUPTED if samples.interrupted else OK
     error = error_of(diverged_widths([samples]), arguments)
     quantiles = samples.quantiles(arguments.quantiles) if arguments.quantiles else None
     asked = arguments.histogram or arguments.bins

@@ -106,7 +106,7 @@ def sample(
     from tpc.simulate.seeds import SeedError
 
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
-    progress = progress_line(f"width {width}, seed") if sys.stderr.isatty() else None
+    progress = progress_line(f"width {width}, seed") if _is_shown(arguments) else None
     try:
         return simulate(
             program,

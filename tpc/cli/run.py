@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +14,6 @@ from tpc.cli.arguments import (
     different_widths,
     initial,
     positive,
-    seed,
 )
 from tpc.cli.numbers import (
     diverged_widths,
@@ -40,6 +36,7 @@ from tpc.cli.shared import (
     show,
 )
 from tpc.cli.sweeping import add_sweep, run_sweep
+from tpc.cli.together import add_processes, joined, working
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,25 +97,13 @@ def _add_long_runs(made: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="a folder that keeps every repeat when it is done, and to resume from",
     )
-    made.add_argument(
-        "--devices",
-        type=positive,
-        metavar="N",
-        help="share the samples or coefficients among so many devices (of each process)",
-    )
-    made.add_argument(
-        "--coordinator", metavar="HOST:PORT", help="run in several processes: the address of process 0"
-    )
-    made.add_argument("--processes", type=positive, metavar="N", help="how many there are")
-    made.add_argument(
-        "--process", type=seed, metavar="I", help="which one of them this is, 0 to N-1; process 0 prints"
-    )
+    add_processes(made, "samples or coefficients")
 
 
 def run(arguments: argparse.Namespace) -> int:
     from tpc.evaluate.result import DivergedError
 
-    together = _join(arguments)
+    together = joined(arguments)
     program, given = load(arguments)
     if not arguments.silent:
         require_own(arguments.save)
@@ -128,17 +113,12 @@ def run(arguments: argparse.Namespace) -> int:
     inputs = bound(program, given, arguments)
     require_widths(program, inputs, arguments)
     try:
-        with _alone_on_stdout() if together else nullcontext():
+        with working(together):
             result = result_of(program, inputs, arguments, together=together)
     except DivergedError as stop:
         if not arguments.silent:
             stop.diagnostics += tuple(_unwritten(stop.partial, [], arguments))
         raise
-    finally:
-        if together and not isinstance(sys.exception(), KeyboardInterrupt):
-            import jax
-
-            jax.distributed.shutdown()  # process 0 goes on alone, the others end
     if arguments.silent:
         return INTERRUPTED if result.interrupted else OK
     samples, unfit = ([], []) if result.interrupted else _at_widths(program, inputs, arguments)
@@ -149,33 +129,6 @@ def run(arguments: argparse.Namespace) -> int:
     if result.interrupted or any(s.interrupted for s in samples):
         return INTERRUPTED
     return OK if error is None else REFUSED
-
-
-def _join(arguments: argparse.Namespace) -> bool:
-    """Makes this process one of several if it is to be. Sets `silent` for all but the first."""
-    from tpc.evaluate.devices import join
-
-    arguments.silent = bool(arguments.process)  # for what may go wrong before they have joined
-    together = join(arguments.coordinator, arguments.processes, arguments.process, str(arguments.file))
-    if together:
-        import jax
-
-        arguments.silent = jax.process_index() > 0
-    return together
-
-
-@contextmanager
-def _alone_on_stdout() -> Iterator[None]:
-    """Keeps what the libraries that connect processes print out of standard output."""
-    sys.stdout.flush()
-    own, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        yield
-    finally:
-        os.dup2(own, 1)
-        os.close(own)
-        os.close(nowhere)
 
 
 def _at_widths(

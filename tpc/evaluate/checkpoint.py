@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tpc.machine.files import read_arrays, write_npz, write_whole
+from tpc.machine.files import read_arrays, write_whole
 from tpc.machine.interrupt import Interruptible
 
 Evaluation = tuple[dict[str, np.ndarray], np.ndarray]  # outputs by name, and the status
@@ -104,30 +103,27 @@ class Kept(MutableMapping[int, Evaluation]):
         """All that is done, in the order of the repeats."""
         return [self.done[k] for k in sorted(self.done)]
 
-    def to_bytes(self) -> bytes:
+    def to_arrays(self) -> dict[str, np.ndarray]:
         """All that is done, to send to another process."""
-        file = io.BytesIO()
         arrays = {
             f"{k} {name}": array for k, each in self.done.items() for name, array in _packed(each).items()
         }
-        arrays |= {
+        checks = {
             f"check {key}/{name}": array for key, each in self.checks.items() for name, array in each.items()
         }
-        write_npz(file, arrays)
-        return file.getvalue()
+        return arrays | checks
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Kept:
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Kept:
         found: dict[int, dict[str, np.ndarray]] = {}
         out = cls()
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            for key, array in stored.items():
-                k, _, name = key.partition(" ")
-                if k == "check":
-                    check, _, name = name.partition("/")
-                    out.checks.done.setdefault(check, {})[name] = array
-                else:
-                    found.setdefault(int(k), {})[name] = array
+        for key, array in arrays.items():
+            k, _, name = key.partition(" ")
+            if k == "check":
+                check, _, name = name.partition("/")
+                out.checks.done.setdefault(check, {})[name] = array
+            else:
+                found.setdefault(int(k), {})[name] = array
         out.done = {k: _unpacked(arrays) for k, arrays in found.items()}
         return out
 

@@ -15,13 +15,13 @@ import numpy as np
 
 from tpc.evaluate.aim import Aim, added, beginning, following, missed, seconds, shortfall
 from tpc.evaluate.checkpoint import Kept
-from tpc.evaluate.devices import agreed, several
 from tpc.evaluate.fit import Fitted, fit_in_memory, growth
 from tpc.evaluate.long_repeats import LongRepeats, Rounds
 from tpc.evaluate.remarks import not_looked_at, remarks, rounding_notes
 from tpc.evaluate.side_by_side import compute
 from tpc.machine.files import digest
 from tpc.machine.memory import SURE, free_of_devices, require_memory
+from tpc.machine.processes import arrays_of_first, is_first, require_agreement, several
 from tpc.plan.plan import Plan, SampledPlan
 
 if TYPE_CHECKING:
@@ -176,11 +176,11 @@ class StagedRun:
         points = "" if plan.samples == evaluator.plan.samples else f" {plan.samples}"
         name = evaluator.program.name
         fingerprint = digest(f"{evaluator.identity} {self.seed}{points}", self.given)
-        if folder is None or (together and not _is_first()):
+        if folder is None or (together and not is_first()):
             kept = Kept()
         else:
             kept = Kept.open(folder, name, fingerprint, plan.evaluations)
-        return agreed(kept, fingerprint, name) if together else kept
+        return _agreed(kept, fingerprint, name) if together else kept
 
     def _evaluate(self, plan: Plan, kept: Kept, each: float) -> tuple[Mapping[str, tuple[Any, Any]], bool]:
         """What the module's `run` gives; and whether it was interrupted.
@@ -210,11 +210,14 @@ class StagedRun:
         return found, False
 
 
-def _is_first() -> bool:
-    """Whether this is the first one of several processes."""
-    import jax
+def _agreed(kept: Kept, fingerprint: str, name: str) -> Kept:
+    """What process 0 has kept, for all processes, so that all compute the same repeats.
 
-    return bool(jax.process_index() == 0)
+    Raises TpcError (TP613) if they run different things.
+    """
+    require_agreement(fingerprint, name)
+    received = arrays_of_first(kept.to_arrays())
+    return kept if is_first() else Kept.from_arrays(received)
 
 
 def too_early(plan: Plan, done: int) -> KeyboardInterrupt:

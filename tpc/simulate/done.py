@@ -10,6 +10,7 @@ import numpy as np
 
 from tpc.core.program import Program
 from tpc.machine.files import digest, read_arrays, write_whole
+from tpc.machine.processes import arrays_of_first, is_first, require_agreement
 
 PAUSE = 20  # times as long as the last writing took are between two, which have all seeds
 
@@ -58,12 +59,26 @@ class Checkpoint:
                 f"{path} is the checkpoint of another run (another program, input, width, precision or "
                 "--matrices); remove it, or name another file"
             )
+        self._take(arrays)
+
+    def _take(self, arrays: dict[str, np.ndarray]) -> None:
         seeds = arrays.pop("seeds")
         self.add(
             [int(seed) for seed in seeds],
             {name.removeprefix("output "): values for name, values in arrays.items()},
             save=False,
         )
+
+    def agreed(self, seeds: Sequence[int], name: str) -> Checkpoint:
+        """What process 0 has, for all processes, so that all run the same ones of the seeds that are wanted.
+
+        Raises TpcError (TP613) if they run different things.
+        """
+        require_agreement(digest(f"{self.fingerprint} {list(seeds)}", {}), name)
+        received = arrays_of_first(self._arrays())
+        if not is_first():
+            self._take(received)
+        return self
 
     def __contains__(self, seed: int) -> bool:
         return seed in self.by_seed
@@ -86,12 +101,13 @@ class Checkpoint:
         self.next_writing = end + PAUSE * (end - start)
 
     def _save(self, path: Path) -> None:
+        write_whole(path, {**self._arrays(), "fingerprint": np.array(self.fingerprint)})
+
+    def _arrays(self) -> dict[str, np.ndarray]:
         seeds = tuple(self.by_seed)
-        arrays = {f"output {name}": self.stacked(name, seeds) for name in self.by_seed[seeds[0]]}
-        write_whole(
-            path,
-            {**arrays, "fingerprint": np.array(self.fingerprint), "seeds": np.array(seeds, dtype=np.uint32)},
-        )
+        names = self.by_seed[seeds[0]] if seeds else ()
+        arrays = {f"output {name}": self.stacked(name, seeds) for name in names}
+        return {**arrays, "seeds": np.array(seeds, dtype=np.uint32)}
 
     def stacked(self, name: str, seeds: Sequence[int]) -> np.ndarray:
         return np.stack([self.by_seed[seed][name] for seed in seeds])

@@ -17,6 +17,7 @@ from tpc.core.program import Program
 from tpc.core.table_reads import read_while_there
 from tpc.machine.memory import SURE, account, free_of_devices, require_memory
 from tpc.machine.precision import precision
+from tpc.machine.processes import least, several
 from tpc.plan.options import Matrices
 from tpc.simulate.initialisation import Laws, draw, laws, shared_out, undrawn_keys, widths
 from tpc.simulate.machine import Machine
@@ -93,13 +94,14 @@ class FiniteProgram:
         Fewer than are of use if the compiler says that these take more than is free. Raises TpcError (TP604).
         """
         devices = 1 if self.mesh is None else self.mesh.local_mesh.size
-        _require_room_of_one(self.program, self.sizes, self.dtype, self.free, devices)
+        _require_room_of_one(self.program, self.sizes, self.dtype, self.free, self.mesh)
         left, size = SURE * free_of_devices(devices), self._most()
         needed = self.memory(size)
         while needed > left and size > 1:
             size = max(1, min(size // 2, int(size * left / needed)))
             needed = self.memory(size)
             left = SURE * free_of_devices(devices)
+        size = self._agreed(size)
         require_memory(
             needed,
             self.program.name,
@@ -108,6 +110,10 @@ class FiniteProgram:
             of_program=True,
         )
         return size
+
+    def _agreed(self, size: int) -> int:
+        """The least of those of all processes that share the coordinates."""
+        return int(least(size)) if self.mesh is not None and several() else size
 
     def memory(self, size: int) -> float:
         """Bytes that a group of so many seeds takes on a device, by the compiler's account.
@@ -133,7 +139,7 @@ def require_room(
     seeds: int,
     dtype: DType = "float64",
     matrices: Matrices = "auto",
-    devices: int = 1,
+    mesh: Mesh | None = None,
 ) -> None:
     """Refuses what surely does not fit, whatever the compiler makes of it.
 
@@ -142,15 +148,20 @@ def require_room(
     kept = seeds * (A_SEED + 8.0 * sum(math.prod(output.shape) for output in program.outputs))
     require_memory(kept, program.name, remedy="use fewer seeds", of_program=True)
     sizes = widths(program, {name: np.asarray(value) for name, value in inputs.items()}, width)
-    _require_room_of_one(program, sizes, dtype, undrawn(program, sizes, matrices), devices)
+    _require_room_of_one(program, sizes, dtype, undrawn(program, sizes, matrices), mesh)
 
 
 def _require_room_of_one(
-    program: Program, sizes: Mapping[str, int], dtype: DType, free: tuple[str, ...], devices: int
+    program: Program,
+    sizes: Mapping[str, int],
+    dtype: DType,
+    free: tuple[str, ...],
+    mesh: Mesh | None,
 ) -> None:
     """The same of one seed: the share of its numbers that a device has."""
-    left = SURE * free_of_devices(devices)
-    needed = float(np.dtype(dtype).itemsize * entries(program, sizes, free)) / devices
+    left = SURE * free_of_devices(1 if mesh is None else mesh.local_mesh.size)
+    shares = 1 if mesh is None else mesh.size
+    needed = float(np.dtype(dtype).itemsize * entries(program, sizes, free)) / shares
     require_memory(
         needed,
         program.name,

@@ -19,6 +19,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.machine.memory import refusing
 from tpc.machine.precision import precision, require_platform
+from tpc.machine.processes import is_first, several
 from tpc.plan.options import Matrices
 from tpc.simulate.done import Checkpoint
 from tpc.simulate.finite_program import DType, FiniteProgram, require_room
@@ -54,26 +55,29 @@ def simulate(
     what is done, and from which the same run (or one with more seeds) resumes. matrices: "dense" ones are
     drawn, of "free" ones only what they are asked is, exactly in law (see `matrix_free`), "auto" is what is
     predicted to take less time. devices: how many have a share of the coordinates each, of every vector and
-    of the rows of matrices; None: the one where JAX puts arrays. The numbers are the same to rounding.
+    of the rows of matrices, of each process if there are several (`jax.distributed`); None: the one where
+    JAX puts arrays. The numbers are the same to rounding.
 
     Returns each output with shape (len(seeds), *its own). A seed gives the same numbers, bit for bit on one
     machine, whichever others it is run with. Interrupted (Ctrl-C), returns the seeds that are done. Raises
     WidthError: a width that is no whole number or below 1; SeedError: seeds that repeat or do not lie in
     0 … 2³² − 1; CheckpointError: a checkpoint of another run; ValueError, of which these are kinds: a dtype,
     or a word for `matrices`, that there is not; TpcError: no output (TP605), too little memory for the width
-    (TP604), fewer devices (TP611).
+    (TP604), fewer devices (TP611), processes that run different things (TP613).
     """
     require_platform()
     mesh = None if devices is None else mesh_of(devices, program.name)
     width = _width(width)
     _require_sense(program, dtype)
-    require_room(
-        program, inputs, width=width, seeds=len(seeds), dtype=dtype, matrices=matrices, devices=devices or 1
-    )
+    require_room(program, inputs, width=width, seeds=len(seeds), dtype=dtype, matrices=matrices, mesh=mesh)
     wanted = _checked(seeds)
     given = {name: np.asarray(value) for name, value in inputs.items()}
     own = FiniteProgram.of(program, given, width, dtype, matrices, mesh)
-    done = Checkpoint.open(checkpoint, program, given, width, dtype, own.free)
+    together = mesh is not None and several()
+    path = None if together and not is_first() else checkpoint
+    done = Checkpoint.open(path, program, given, width, dtype, own.free)
+    if together:
+        done = done.agreed(wanted, program.name)
     left = [seed for seed in wanted if seed not in done]
     interrupted = _gather(program, own.groups(left), done, wanted, progress)
     finished = tuple(seed for seed in wanted if seed in done)

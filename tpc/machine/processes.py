@@ -1,15 +1,18 @@
-"""The processes that the samples of a limit are shared out over, with JAX's own sharding."""
+"""Processes that work together, among which JAX's own sharding shares out samples of a limit, or coordinates
+of a finite width."""
 
 from __future__ import annotations
 
+import io
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
-from tpc.evaluate.checkpoint import Kept
+from tpc.machine.files import write_npz
 
 
 def join(coordinator: str | None, processes: int | None, process: int | None, file: str) -> bool:
@@ -67,22 +70,41 @@ def several() -> bool:
     return bool(jax.process_count() > 1)
 
 
-def agreed(kept: Kept, fingerprint: str, name: str) -> Kept:
-    """What process 0 has kept, for all processes, so that all compute the same repeats.
+def is_first() -> bool:
+    """Whether this process is the one that reads and writes for all."""
+    import jax
 
-    Raises TpcError (TP613) if they run different things.
-    """
+    return bool(jax.process_index() == 0)
+
+
+def require_agreement(fingerprint: str, name: str) -> None:
+    """Raises TpcError (TP613) if processes run different things."""
     from jax.experimental import multihost_utils
 
     own = np.frombuffer(fingerprint.encode(), dtype=np.uint8)
     if not np.all(np.asarray(multihost_utils.process_allgather(own)) == own):
         raise TpcError([catalogue.running.different_runs()], name, of_program=True)
-    import jax
 
-    data = kept.to_bytes() if jax.process_index() == 0 else b""
+
+def arrays_of_first(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What process 0 has, for all processes. arrays: by name; of the others they do not count."""
+    if is_first():
+        file = io.BytesIO()
+        write_npz(file, arrays)
+        data = file.getvalue()
+    else:
+        data = b""
     length = int(_from_first(np.array(len(data))))
     received = _from_first(np.frombuffer(data.ljust(length, b"\0"), dtype=np.uint8))
-    return kept if jax.process_index() == 0 else Kept.from_bytes(received.tobytes())
+    with np.load(io.BytesIO(received.tobytes()), allow_pickle=False) as stored:
+        return dict(stored.items())
+
+
+def least(number: float) -> float:
+    """The least of the numbers that processes have."""
+    from jax.experimental import multihost_utils
+
+    return float(np.min(np.asarray(multihost_utils.process_allgather(np.array(number)))))
 
 
 def _from_first(array: np.ndarray) -> np.ndarray:
