@@ -39,6 +39,45 @@ def test_mutants_are_programs_or_refused(first, tmp_path):
     attacked(mutants.ATTACK, range(first, first + 40), tmp_path)
 
 
+NET = """width n
+input x[2], y[2], eta = 1
+weight U : n x 1
+weight W : n x n
+weight V : 1 x n
+{}network f(x) = V @ tanh(W @ tanh(U @ x))
+train f for t < 2:
+    batch (x[t], y[{}t])
+    loss mse
+    update {}
+output loss
+{}
+"""
+NOISE = "width n\nvector (u, v) : n ~ N([{}], [[{}, 0], [0, 1]])\n{}\n"
+APART = "width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\n{}\n"
+FOUND = {  # by large numbers of mutants
+    "powers of n in a mean": NOISE.format("n^(-1/2), 0", "1", "output a = mean(u^2)"),
+    "powers of n in a variance": NOISE.format("0, 0", "n^(1/2)", "output a = mean(u^2)"),
+    "many signs": NET.format("", "-" * 100, "sgd(lr = eta)", ""),
+    "an input beside powers of n": NET.format(
+        "parametrization uniform(r = 1/4)\n", "", "sgd(lr = eta)", "output y\noutput eta"
+    ),
+    "a small constant of a rule": NET.format("", "", "rmsprop(lr = 0.1, eps = 1e-300)", ""),
+    "a large constant of a rule": NET.format("", "", "adam(lr = 0.1, eps = 1e300, root = 1)", ""),
+    "a number near 0": NET.format("", "", "sgd(lr = eta)", "output a = f(x[0])/(2^-2^70*3)"),
+    "powers far apart": NOISE.format("0, 0", "1", "x = tanh(u + v/n^(1/2))\noutput a = n^50000*mean(v*x)"),
+    "powers near 0": APART.format("x = tanh(u + v/n^(1/1e300))\noutput a = n*mean(v*x)"),
+    "powers of n and tables": NOISE.format(
+        "0, 0", "1", "table A : n x n = sign(outer(u, v))\noutput a = mean(A^2*n)"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_mutants_have_found(name):
+    outcome = mutants.through_stages(FOUND[name])
+    assert not outcome.bad, f"{outcome.label}\n{outcome.detail}"
+
+
 @pytest.mark.parametrize("first", [0, 10])
 def test_commands_end_as_they_say(first, tmp_path):
     attacked(commands.ATTACK, range(first, first + 10), tmp_path)

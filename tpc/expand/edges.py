@@ -8,13 +8,15 @@ from functools import lru_cache
 import numpy as np
 
 from tpc.core.calculus import NotDifferentiableError, differentiate
-from tpc.core.expr import ONE, ZERO, Compare, Expr, Number, Sum, add, children, neg, walk
+from tpc.core.expr import ONE, ZERO, Compare, Expr, Number, OuterProduct, Sum, add, children, neg, walk
 from tpc.core.laws import NUMPY
 from tpc.core.numeric import evaluate
+from tpc.core.spectral import SpectralMap
 
 # random lines along which the edge is looked for, and what is a jump there
 PROBES, EDGE = 400, 1e-6
 MOST = 4  # derivatives beyond which branches count as no smoother
+OF_TABLES = OuterProduct | SpectralMap  # of which an entry is a number that no other value tells
 
 Places = Mapping[Expr, np.ndarray]
 
@@ -59,7 +61,7 @@ def leaves_of(*expressions: Expr) -> list[Expr]:
             node
             for x in expressions
             for node in walk(x)
-            if isinstance(node, Sum) or not (children(node) or isinstance(node, Number))
+            if isinstance(node, Sum | OF_TABLES) or not (children(node) or isinstance(node, Number))
         )
     )
 
@@ -90,7 +92,12 @@ def differ(left: Expr, right: Expr, places: Places) -> bool:
 
 
 def slope(x: Expr, leaf: Expr) -> Expr:
-    return differentiate(x, lambda node: ONE if node == leaf else None if children(node) else ZERO)
+    def seed(node: Expr) -> Expr | None:
+        if node == leaf:
+            return ONE
+        return ZERO if isinstance(node, OF_TABLES) or not children(node) else None
+
+    return differentiate(x, seed)
 
 
 def numbers(x: Expr, places: Places) -> np.ndarray:

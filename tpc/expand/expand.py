@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations, islice
 
-from tpc.core.expr import ZERO, Expr, Extent, Ref, Value, add, values, walk
+from tpc.core.expr import ZERO, Expr, Extent, Number, Pow, Ref, Value, add, children, values, walk
 from tpc.core.network import Source
 from tpc.core.passes import part_for, renamed
 from tpc.core.program import (
@@ -43,6 +44,7 @@ from tpc.expand.rename import Meaning, meanings_of
 from tpc.expand.simplify import without_constant_axes, without_copies, without_zeros
 from tpc.expand.terms import F0
 
+MOST_TERMS = 64  # times that one power of n may be another: so many derivatives of a function at least
 MOST_WAYS = 200  # of choosing what the random scalars are linear in
 
 
@@ -72,6 +74,7 @@ def expand(program: Program) -> Expansion:
 def _of_text(program: Program, source: Source | None) -> Expansion:
     """source: that of the program, which is equal to others that stand on other lines."""
     try:
+        require_few_terms(program)
         return _expand(program, orders(program))
     except UnstableError as error:
         found = catalogue.scaling.unstable(
@@ -101,6 +104,31 @@ def has_powers(program: Program) -> bool:
     )
 
 
+def require_few_terms(program: Program) -> None:
+    """Raises RefusedError (TP809) where a series would be as long as a power of n is large beside another."""
+    found = {
+        abs(power): op
+        for op, _ in instructions(program.body)
+        if not isinstance(op, Product)
+        for power in powers_of_widths(op.phi)
+        if power
+    }
+    if found and max(found) > MOST_TERMS * min(found):
+        at = found[max(found)].origin.label
+        raise RefusedError(catalogue.scaling.powers_far_apart(at, max(found), min(found), MOST_TERMS))
+
+
+def powers_of_widths(x: Expr) -> Iterator[Fraction]:
+    match x:
+        case Extent():
+            yield Fraction(1)
+        case Pow(Extent(), Number(p)):
+            yield p
+        case _:
+            for part in children(x):
+                yield from powers_of_widths(part)
+
+
 def _expand(program: Program, known: Orders) -> Expansion:
     outputs = {key(output.ref.name, F0) for output in program.outputs}
     terms = _Terms(program, known)
@@ -114,8 +142,12 @@ def _expand(program: Program, known: Orders) -> Expansion:
     families = tuple(_without_axes(terms.families[name], gone.get(name, ())) for name in left)
     terms.check_initial(left)
     meanings = meanings_of(program, written, terms.families, terms.initial)
+    inputs = {item.name for item in program.inputs}
     of_outputs = tuple(
-        replace(output, ref=Ref(key(output.ref.name, F0), output.ref.index)) for output in program.outputs
+        output
+        if output.ref.name in inputs
+        else replace(output, ref=Ref(key(output.ref.name, F0), output.ref.index))
+        for output in program.outputs
     )
     whole = renamed(
         replace(program, families=families, body=body, outputs=of_outputs),

@@ -105,8 +105,12 @@ class ExpressionLowering:
         """
         if isinstance(x, Pow) and x.base == ZERO and isinstance(x.exponent, Number) and x.exponent.value < 0:
             raise RefusedError(catalogue.kinds.division_by_zero(node.span))
-        if isinstance(x, Pow) and is_constant(x) and isinf(law_number(x, {}, ())):
-            raise RefusedError(catalogue.kinds.overflow(node.span))
+        if isinstance(x, Pow) and is_constant(x):
+            value = law_number(x, {}, ())
+            if isinf(value):
+                raise RefusedError(catalogue.kinds.overflow(node.span))
+            if value == 0 and x.base != ZERO:
+                raise RefusedError(catalogue.kinds.underflow(node.span))
         if isinstance(x, Number) and max(abs(x.value.numerator), x.value.denominator) > LARGEST:
             large, small = abs(x.value) > LARGEST, 0 < abs(x.value) * LARGEST < 1
             why = (

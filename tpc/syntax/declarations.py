@@ -166,6 +166,9 @@ def _given(
         if symbol is not None and symbol.what in ("family", "vector") and name.name not in env:
             errors.append(catalogue.laws.not_given(name.span, name.name))
             return
+        if not widths and name.name in scope.widths and name.name not in env:
+            errors.append(catalogue.laws.width_misplaced(name.span, name.name, law=True))
+            return
     for inner in walk(node):
         if isinstance(inner, tree.Mean | tree.MatrixProduct):
             errors.append(catalogue.laws.not_given(inner.span, "this"))

@@ -185,7 +185,8 @@ def _print(x: Tree) -> tuple[str, int]:
         case tree.Chain(operands=operands, operators=operators):
             return _chain(operands, operators)
         case tree.Negated(operand=operand):
-            return f"-{print_tree(operand, UNARY)}", SUM
+            # a second one without parentheses: a text may have more signs than these may be nested
+            return f"-{print_tree(operand, SUM if isinstance(operand, tree.Negated) else UNARY)}", SUM
         case tree.Power(base=base, exponent=exponent):
             return f"{print_tree(base, ATOM)}^{print_tree(exponent, ATOM)}", POWER
         case tree.MatrixProduct(matrix=matrix, operand=operand):

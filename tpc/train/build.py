@@ -160,6 +160,20 @@ def _replaced(node: tree.Node, leaf: Callable[[Tree], Tree | None]) -> tree.Node
     return cast(Any, type(node))(node.span, *values) if changed else node
 
 
+def placed(node: Tree, span: Span) -> Tree:
+    """`node`, of a text of our own, as if all of it stood at a place of the file."""
+    return cast(Tree, _placed(node, span))
+
+
+def _placed(node: tree.Node, span: Span) -> tree.Node:
+    def of(value: Any) -> Any:
+        if isinstance(value, tree.Node):
+            return _placed(value, span)
+        return tuple(map(of, value)) if isinstance(value, tuple) else value
+
+    return cast(Any, type(node))(span, *(of(getattr(node, name)) for name in inner_fields(node)))
+
+
 def substituted(node: Tree, values: dict[str, Tree]) -> Tree:
     """`node` with names replaced by trees; the variables of sums in it are names of their own."""
 

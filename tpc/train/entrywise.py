@@ -16,7 +16,7 @@ from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.syntax.walk import walk
-from tpc.train.build import Maker, is_number, replaced, substituted
+from tpc.train.build import Maker, is_number, placed, replaced, substituted
 from tpc.train.checks import check_sign
 from tpc.train.descent import Descent, Updates, scheduled
 from tpc.train.matrix_aware import (
@@ -31,7 +31,7 @@ from tpc.train.matrix_aware import (
 from tpc.train.optimizer_rules import BELOW_ONE, OPTIMIZERS, OVER, OptimizerRule, rule_of, states_of
 from tpc.train.records import Index, Record
 from tpc.train.scene import Scene
-from tpc.train.simplified import number_in, simplified
+from tpc.train.simplified import quotient_in, simplified
 from tpc.train.training_options import check_options, option_value, options_of
 from tpc.train.weights import Weight
 
@@ -219,7 +219,8 @@ class EntrywiseUpdates:
             tested = tree.Comparison(m.span, ">", size, m.number(0))
             return m.call("where", tested, m.div(over, under), m.number(0))
 
-        return substituted(replaced(value, quotient), known)
+        there = value if own else placed(value, m.span)
+        return substituted(replaced(there, quotient), known)
 
     def limited(self, lines: Lines, step: Tree, limit: Tree) -> Tree:
         """The update with its root mean square bounded, `min(1, limit/rms) Q`."""
@@ -235,7 +236,7 @@ def positive(x: Tree) -> bool:
     """Whether a sum of what is at least 0 has a number above 0 in it, here or under a root or a maximum."""
     match x:
         case tree.Chain(operands=operands, operators=operators) if set(operators) == {"+"}:
-            return any((value := number_in(part)) is not None and value > 0 for part in operands)
+            return any((value := quotient_in(part)) is not None and value > 0 for part in operands)
         case tree.Applied(function=tree.Name(name="sqrt"), args=(inner,)):
             return positive(inner)
     return False

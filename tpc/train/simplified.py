@@ -46,6 +46,16 @@ def number_in(x: Tree) -> Fraction | None:
     return x.value if isinstance(x, tree.Literal) else None
 
 
+def quotient_in(x: Tree) -> Fraction | None:
+    """The value of a number, or of a quotient of two, as which a number with digits after the point is
+    printed."""
+    match x:
+        case tree.Chain(operands=(over, under), operators=("/",)):
+            a, b = number_in(over), number_in(under)
+            return a / b if a is not None and b else None
+    return number_in(x)
+
+
 def _number(m: Maker, value: Fraction) -> Tree | None:
     """A number, if it is one that a file may have."""
     shown = f"{value.numerator}{value.denominator}"

@@ -31,12 +31,14 @@ def variance_power(at: Span, power: str, columns: str) -> Diagnostic:
     )
 
 
-def width_misplaced(at: Span, name: str) -> Diagnostic:
+def width_misplaced(at: Span, name: str, law: bool = False) -> Diagnostic:
+    """law: of a vector."""
+    factors = f"rational powers of it may be factors: `{name}^(-1/2)*x`, `x/{name}`"
     return Diagnostic(
         "TP404",
         f"the width `{name}` tends to infinity and cannot be used as a number here",
         Label(at),
-        help=f"rational powers of it may be factors: `{name}^(-1/2)*x`, `x/{name}`",
+        help=f"draw the vector without it; {factors}" if law else factors,
     )
 
 

@@ -39,6 +39,16 @@ def unstable(
     )
 
 
+def powers_far_apart(at: Label | None, large: Fraction, small: Fraction, most: int) -> Diagnostic:
+    return Diagnostic(
+        "TP809",
+        f"the program has {_power_of_n(large)} and {_power_of_n(small)}: too many terms of a series may lie "
+        "between them",
+        at,
+        help=f"take powers of which none is more than {most} times another",
+    )
+
+
 def tends_to_zero(at: Label | None, what: str, function: str) -> Diagnostic:
     return Diagnostic(
         "TP802",
