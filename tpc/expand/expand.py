@@ -44,7 +44,7 @@ from tpc.expand.rename import Meaning, meanings_of
 from tpc.expand.simplify import without_constant_axes, without_copies, without_zeros
 from tpc.expand.terms import F0
 
-MOST_TERMS = 64  # times that one power of n may be another: so many derivatives of a function at least
+MOST_TERMS = 16  # times that one power of n may be another: so many derivatives of a function at least
 MOST_WAYS = 200  # of choosing what the random scalars are linear in
 
 
