@@ -42,7 +42,7 @@ def together(*arguments, by_environment=False, devices=1):
             **os.environ,
             "JAX_PLATFORMS": "cpu",
             "PYTHONPATH": str(ROOT),
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} {os.environ.get('XLA_FLAGS', '')}",
         }
         options = ["--coordinator", at, "--processes", "2", "--process", str(k)]
         if by_environment:
