@@ -30,6 +30,12 @@ def _sixty_four_bits():
     jax.config.update("jax_enable_x64", True)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _garbage_is_looked_for_seldom():
+    """What is traced lives a while, and is gone through every time: of 700 new objects most are still in use."""
+    gc.set_threshold(100_000, 20, 20)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _what_stays_is_not_looked_through():
     """JAX keeps what it has traced and compiled, gigabytes of it, through which each full collection goes."""
