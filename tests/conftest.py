@@ -44,16 +44,6 @@ def _what_stays_is_not_looked_through():
     gc.freeze()
 
 
-@pytest.fixture
-def optimised():
-    """XLA's optimiser for tests that compute more than they compile."""
-    import jax
-
-    jax.config.update(PLAINLY.lower(), False)
-    yield
-    jax.config.update(PLAINLY.lower(), os.environ[PLAINLY] == "1")
-
-
 def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="record messages and emitted modules anew")
 
