@@ -32,7 +32,7 @@ def _sixty_four_bits():
 
 @pytest.fixture(autouse=True, scope="session")
 def _garbage_is_looked_for_seldom():
-    """What is traced lives a while, and is gone through every time: of 700 new objects most are still in use."""
+    """What is traced lives a while: of 700 new objects, gone through each time, most are still in use."""
     gc.set_threshold(100_000, 20, 20)
 
 

@@ -16,7 +16,7 @@ def test_arrays_that_begin_as_zeros_are_written(path):
     tree = ast.parse(tpc.load(path).compile(samples=64).source)
     (limit,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "limit")
     assigned = [node for node in ast.walk(limit) if isinstance(node, ast.Assign)]
-    times = Counter(x.id for node in assigned for x in ast.walk(node.targets[0]) if isinstance(x, ast.Name))
+    times = Counter(node.targets[0].id for node in assigned if isinstance(node.targets[0], ast.Name))
     zeros = [
         node.targets[0].id
         for node in assigned

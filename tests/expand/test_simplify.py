@@ -28,6 +28,7 @@ HEAD = "width n\nvector u : n ~ N(0, 1)\nvector v[s < 3] : n ~ N(0, 1)\n"
             set(),
             3,
         ),
+        ("x[0] = tanh(v[0])\nx[1] = tanh(v[1])\noutput m = mean(x[1]*u)\n", set(), 3),
         ("for t < 3:\n    x[t, 0] = tanh(v[t])\noutput m = mean(x[1, 0]*u)\n", {1}, 2),
     ],
 )

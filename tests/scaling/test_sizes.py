@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from tpc.scaling.sizes import Env, Numbers, PowerSize, Sizes, SizeNode
+from tpc.scaling.sizes import Env, Numbers, PowerSize, SizeNode, Sizes
 
 
 @dataclass(frozen=True)
