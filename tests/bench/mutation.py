@@ -57,6 +57,7 @@ TESTS = {  # the tests of a room, cheap ones first; slow ones that notice little
     ),
     "expand": ("tests/expand", "tests/lower/test_powers.py", RECORDED, "tests/scaling/test_theorems.py"),
     "scaling": (
+        "tests/scaling/test_sizes.py",
         "tests/scaling/test_theorems.py",
         "tests/scaling/test_scale.py",
         "tests/scaling/test_scores.py",
@@ -68,7 +69,7 @@ TESTS = {  # the tests of a room, cheap ones first; slow ones that notice little
         "tests/derive/test_closed.py",
         "tests/depth/test_depth.py::test_many_products_with_one_matrix_have_one_law",
     ),
-    "gram": (RECORDED, "tests/gram/test_pairings.py", "tests/gram/test_gaps.py", "tests/gram/test_rolled.py"),
+    "gram": (RECORDED, *(f"tests/gram/test_{name}.py" for name in ("pairings", "cuts", "gaps", "rolled"))),
     "plan": (RECORDED, "tests/plan/test_stages.py", "tests/plan/test_support.py", *of("plan", "test_chaos")),
     "emit": (RECORDED, "tests/emit/test_packed.py", *of("emit", *SLOW_OF_EMIT)),
 }

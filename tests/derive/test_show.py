@@ -8,6 +8,7 @@ import sympy
 import tpc
 from tpc.derive import Limit, derive
 from tpc.derive.latex import latex_name
+from tpc.derive.mathml import mathml_formula
 
 from .programs import two_layers, wishart
 
@@ -42,6 +43,23 @@ def test_parts_of_a_line_are_shown_as_what_they_are() -> None:
         r"\sum_{s < t} \mathring{\chi}_{s} \, \mathbb{E}\left[Z^{x_{s}} \, Z^{x_{t}}\right] \, Z^{dh_{s}}"
     )
     assert rf"Z^{{h_{{t}}}} &= Z^{{W x_{{t}}}} - {update}" in found.latex()
+
+
+def test_products_with_tables_in_a_line_are_shown_as_what_they_are() -> None:
+    text = (
+        "width n\nvector u[i < 2] : n ~ N(0, 1)\ntable A : n x n = abs(outer(u[0], u[1]))\n"
+        "y[i] = u[0] - A @ u[i] for i < 2\nz[i] = u[0] - A.T @ u[i] for i < 2\noutput a = mean(y[1]*z[1])\n"
+    )
+    found = limit(text)
+    assert "Z^{y[i]} = Z^{u[0]} - Z^{A u[i]}" in str(found)
+    assert r"Z^{u_{0}} - Z^{{A}^{\top} u_{i}}" in found.latex()
+
+
+def test_ranges_are_shown_in_mathml_but_for_those_that_are_known() -> None:
+    (formula,) = (x for x in limit(two_layers(3)).formulas if x.of.name == "chi")
+    shown, inside = (str(mathml_formula(formula, known)[0][0]) for known in (0, 1))
+    assert 'width="2em"' in shown
+    assert 'width="2em"' not in inside
 
 
 @pytest.mark.parametrize(

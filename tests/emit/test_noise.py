@@ -1,13 +1,11 @@
 """Inner products on sampled points have errors, which do not grow in long trainings."""
 
 import numpy as np
-import pytest
 
 import tpc
 from tests.bench.long_training import PROGRAM, inputs
 
 
-@pytest.mark.usefixtures("optimised")
 def test_errors_do_not_breed_in_long_trainings():
     """200 steps: the limit's losses from few points are those from eight times as many, within the errors. Of
     products whose errors do not fit together each of 200 directions would send its own back."""

@@ -22,7 +22,6 @@ FULL = bool(os.environ.get("TPC_FULL"))
         pytest.param(40, 1024, id="rank 80", marks=pytest.mark.skipif(not FULL, reason="minutes")),
     ],
 )
-@pytest.mark.usefixtures("optimised")
 def test_claims_are_right(steps, samples):
     found = calibration(steps, samples, seeds=200)
     assert np.all(np.abs(found.ratio - 1) < 0.2), str(found)

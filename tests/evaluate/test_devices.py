@@ -18,7 +18,7 @@ from tpc.cli.main import main
 ROOT = Path(__file__).parents[2]
 VIRTUAL = {
     **os.environ,
-    "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+    "XLA_FLAGS": f"--xla_force_host_platform_device_count=8 {os.environ.get('XLA_FLAGS', '')}",
     "JAX_PLATFORMS": "cpu",
     "PYTHONPATH": str(ROOT),
 }

@@ -37,12 +37,13 @@ def together(*arguments, by_environment=False, devices=1):
     """The same command in two processes, each with options of its own: exit status, standard output and error
     of each."""
     at, processes = address(), []
+    flags = f"--xla_force_host_platform_device_count={devices} {os.environ.get('XLA_FLAGS', '')}"
     for k, own in enumerate(arguments):
         env = {
             **os.environ,
             "JAX_PLATFORMS": "cpu",
             "PYTHONPATH": str(ROOT),
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+            "XLA_FLAGS": flags,
         }
         options = ["--coordinator", at, "--processes", "2", "--process", str(k)]
         if by_environment:

@@ -201,6 +201,38 @@ def test_modules_with_loops_give_the_same_numbers(net):
         assert np.allclose(one[name], other[name], rtol=1e-14, atol=0)
 
 
+def test_names_of_a_module_can_be_names_of_inputs():
+    names = ("inputs", "points", "weights", "dtype", "rule", "limit")
+
+    def found(names):
+        scale = " + ".join(f"{k}*{name}" for k, name in enumerate(names, 1))
+        text = (
+            f"width n\ninput {', '.join(names)}\nvector u : n ~ N(0, 1)\n"
+            f"x = tanh(({scale})*u)\noutput c = mean(x^2)\n"
+        )
+        source = emit_gram(plan_covariances(tpc.parse(text), "float64", None))
+        return value(source, {name: 1 / k for k, name in enumerate(names, 2)}, 5)["c"]
+
+    assert found(names) == found([f"a{k}" for k in range(6)])
+
+
+def test_an_array_that_is_two_things_has_the_shorter_name():
+    source = emit_gram(
+        plan_covariances(
+            tpc.parse(
+                "width n\ninput x[3, 2]\nvector u[k < 2] : n ~ N(0, 1)\nvector v[k < 2] : n ~ N(0, 1)\n"
+                "hidden[i] = sum(k < 2: x[i, k]*u[k]) for i < 3\ng[i] = sum(k < 2: x[i, k]*v[k]) for i < 3\n"
+                "output a[i, j] = mean(relu(hidden[i])*relu(hidden[j])) for i < 3 for j < 3\n"
+                "output b[i, j] = mean(tanh(g[i])*tanh(g[j])) for i < 3 for j < 3\n"
+            ),
+            "float64",
+            None,
+        )
+    )
+    assert 'g_g = contract("it,jt->ij", x, x)' in source
+    assert "hidden_hidden" not in source
+
+
 def test_a_loop_can_be_differentiated_and_mapped_over():
     jax.config.update("jax_enable_x64", True)
     program = tpc.parse(NETS["erf, residual"])

@@ -10,7 +10,6 @@ import pytest
 import tpc
 from tests.values import values_only
 
-pytestmark = pytest.mark.usefixtures("optimised")
 HERE = Path(__file__).parents[2] / "programs" / "experiments"
 STEPS, BATCH, HELD_OUT = 8, 6, 40
 DIMS = {"T": STEPS, "B": BATCH, "N": HELD_OUT}

@@ -100,6 +100,15 @@ def test_conditions_are_told():
     assert str(tpc.conditions(perceptron())) == CONDITIONS
 
 
+def test_scalars_of_the_forward_pass_count_as_of_order_1():
+    """A mean that is a factor, whatever the exponents, leaves what W learns as in a perceptron."""
+    text = (ROOT / "programs/architectures/mlp2.tp").read_text()
+    forward, own = "    return V @ xb\n", "    s = mean(xb^2)\n    return V @ (s*xb)\n"
+    assert forward in text
+    lines = str(tpc.conditions(tpc.parse(text.replace(forward, own), name="mlp2"))).splitlines()
+    assert lines[-2:] == CONDITIONS.splitlines()[-2:]
+
+
 def test_equations_that_say_the_same_are_solved_once():
     equation = Exponent.var("a1") + Exponent.var("b1")
     assert solve([equation, equation]) == solve([equation]) == {"b1": Exponent.var("a1").scaled(-1)}

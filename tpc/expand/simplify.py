@@ -159,18 +159,31 @@ class ConstantAxes:
         )
 
     def _refuted(self, name: str) -> bool:
-        """Takes away axes of a family that matter after all."""
+        """Takes away axes of a family that matter after all: those that are mentioned first, by which others
+        would seem to tell members apart."""
         axes = self.axes[name]
+        sites = [site for site in self.made[name] if not self.copies(self.op(site.op))]
+        against = self._told_by_place(sites, axes) or self._told_by_what_is_made(sites, axes)
+        axes -= against
+        return bool(against)
+
+    def _told_by_place(self, sites: Sequence[Site], axes: set[int]) -> set[int]:
         against: set[int] = set()
-        seen: dict[Ref, tuple[Instruction, Site]] = {}
-        for site in self.made[name]:
+        for site in sites:
             op = self.op(site.op)
-            if self.copies(op):
-                continue
             mentioned = _mentioned(op) | frozenset(
                 v for loop in site.loops if loop.variable in _mentioned(op) for v in loop.count.variables
             )
             against |= {axis for axis in axes if index_variables(site.out.index[axis]) & mentioned}
+        return against
+
+    def _told_by_what_is_made(self, sites: Sequence[Site], axes: set[int]) -> set[int]:
+        if not sites:
+            return set(axes)
+        against: set[int] = set()
+        seen: dict[Ref, tuple[Instruction, Site]] = {}
+        for site in sites:
+            op = self.op(site.op)
             if not self._available(site, op):
                 against |= axes
             own = canonical(op)
@@ -178,10 +191,7 @@ class ConstantAxes:
                 if other != own:
                     against |= {axis for axis in axes if site.out.index[axis] != there.out.index[axis]}
             seen[own.out] = own, site
-        if not seen:
-            against |= axes
-        axes -= against
-        return bool(against)
+        return against
 
     def _available(self, site: Site, op: Instruction) -> bool:
         """Whether all that `op` uses is there before the loops that it is taken out of."""
