@@ -24,6 +24,7 @@ class Prediction:
     variance: np.ndarray
     bias_stderr: np.ndarray | None = None
     variance_stderr: np.ndarray | None = None
+    first_order_from: np.ndarray | None = None
 
 
 def predicted(bias, variance=1.0, **errors):

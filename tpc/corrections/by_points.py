@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.corrections.differences import REMEDY, Differences, Weighted
+from tpc.corrections.differences import REMEDY, Differences, OnPoints, Weighted
+from tpc.corrections.first_order import Ladder, Moved
+from tpc.corrections.settled import Repeated, settled
 from tpc.evaluate.checkpoint import Kept
 from tpc.evaluate.stages import ENOUGH
 from tpc.machine.memory import require_memory
@@ -27,14 +29,14 @@ if TYPE_CHECKING:
 
 # steps t where all functions are smooth: what is left out is of relative order t², and rounding of order
 # 1e-16/t²
-SMOOTH = 2.0**-10
+SMOOTH = 2.0**-12
 # where functions of vectors have kinks or jumps, points have to cross them: as many as are in a band of
 # width t
 ROUGH, MOST_ROUGH = 0.3, 0.1  # over the root of the number of Gaussians, and at most
 CHECKED = 4  # directions of a repeat in which half the step is tried as well, where all is smooth
-APART, SURE = 0.1, 6.0  # of the derivative, and standard errors: steps that differ by more have no limit
-ROUNDING = 1e-13  # of an output
-WHOLE, HALF = "whole", "half"  # steps, in the names of arrays that are kept
+SHARED, MOST_SHARED = 16, 8  # directions, of so many one and at most, with larger steps, and on halves
+ROUNDING = 1e-13  # of an output, and of its derivatives
+WHOLE, HALF, LARGER, FIRST, SECOND = "whole", "half", "larger", "first", "second"  # in what is kept
 NO_ERROR = 0.7  # the index of a tail from which on, as in runs of the limit
 NO_LIMIT = (
     "with half the step in the weights of the points, differences change more than those of what has "
@@ -53,29 +55,36 @@ class Derived:
     bias_stderr: np.ndarray
     variance: np.ndarray
     variance_stderr: np.ndarray
-    # of all repeats and directions [repeats, directions, *shape]
-    slopes: np.ndarray
+    # the width from which they hold, infinite if beyond those looked at, NaN if unknown
+    first_order_from: np.ndarray
+    slopes: Slopes
     # why entries are NaN, if some are
     reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
-    """Numbers [repeats, directions, *shape], and the factor by which few repeats make an error too small."""
+class Slopes:
+    """First derivatives of an output [repeats, directions, *shape]."""
 
-    values: np.ndarray
-    students: float
-
-    @property
-    def mean(self) -> np.ndarray:
-        found: np.ndarray = self.values.mean(axis=(0, 1))
-        return found
+    whole: np.ndarray
+    # in the first directions, half of how they differ between the two halves of the points: what few points
+    # make of them, of whose square the mean is to be taken off
+    apart: np.ndarray
 
     @property
-    def stderr(self) -> np.ndarray:
-        """The standard error of the mean, by the spread of the repeats."""
-        each = self.values.mean(axis=1)
-        found: np.ndarray = self.students * each.std(axis=0, ddof=1) / len(each) ** 0.5
+    def shape(self) -> tuple[int, ...]:
+        """Of the output."""
+        return self.whole.shape[2:]
+
+    def products(self, other: Slopes) -> np.ndarray:
+        """n·covariance of two outputs, over the axes of both."""
+
+        def mean(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+            count = x.shape[0] * x.shape[1]
+            both: np.ndarray = x.reshape(count, -1).T @ y.reshape(count, -1) / count
+            return both.reshape((*self.shape, *other.shape))
+
+        found: np.ndarray = mean(self.whole, other.whole) - mean(self.apart, other.apart)
         return found
 
 
@@ -83,15 +92,22 @@ class Repeated:
 class Steps:
     """How derivatives are taken."""
 
-    # the step, half of which is tried in `checked` directions of each repeat
+    # half of it is tried in `checked` directions of each repeat
     step: float
     checked: int
+    ladder: Ladder
 
     @staticmethod
     def of(gaussians: int, directions: int, *, rough: bool) -> Steps:
+        few = max(1, min(MOST_SHARED, directions // SHARED))
         if rough:
-            return Steps(min(MOST_ROUGH, ROUGH / max(1, gaussians) ** 0.5), directions)
-        return Steps(SMOOTH, min(CHECKED, directions))
+            step = min(MOST_ROUGH, ROUGH / max(1, gaussians) ** 0.5)
+            return Steps(step, directions, Ladder.above(step, few))
+        return Steps(SMOOTH, min(CHECKED, directions), Ladder.above(SMOOTH, few))
+
+    def count(self, directions: int) -> int:
+        """How many differences are taken on the points of one repeat."""
+        return directions + self.checked + self.ladder.count + 2 * self.ladder.directions
 
 
 def derived(
@@ -122,9 +138,12 @@ def derived(
                 raise
         wider = float(module.students(len(kept)))
     done = [outputs for outputs, _ in kept.ordered]
-    found = [(Differences.of_arrays(own, WHOLE), Differences.of_arrays(own, HALF)) for own in done]
+    found = {
+        part: [Differences.of_arrays(own, part) for own in done]
+        for part in (WHOLE, HALF, LARGER, FIRST, SECOND)
+    }
     influences = {name: [own[f"influence {name}"] for own in done] for name in heavy}
-    out = {name: _of_output(name, found, steps.step, wider) for name in names}
+    out = {name: _of_output(name, found, steps, wider) for name in names}
     for name in out.keys() & set(module.WILD):
         out[name] = without(out[name], np.array(True), INFINITE)
     for name, own in influences.items():
@@ -144,36 +163,69 @@ def _repeats(
 ) -> None:
     """Computes the repeats that are not kept yet. heavy: outputs of which the influences are wanted."""
     weighted, plan = Weighted.of(evaluator, given), evaluator.plan
-    needed = weighted.memory(plan.samples, plan.gaussians, directions)
+    needed = weighted.memory(plan.samples, plan.gaussians, steps.count(directions))
     require_memory(needed, evaluator.program.name, remedy=REMEDY, of_program=True)
     for k in range(plan.repeats):
         if k not in kept:
             on = weighted.on_points(seed, k)
             rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k, 1)))
             chosen = on.directions(directions, rng)
-            some = [part[: steps.checked] for part in chosen]
-            whole, half = on.differences(chosen, steps.step), on.differences(some, steps.step / 2)
-            influences = {f"influence {name}": on.influence(chosen, whole.slope[name]) for name in heavy}
-            kept[k] = {**whole.to_arrays(WHOLE), **half.to_arrays(HALF), **influences}, np.zeros(())
+            taken = _taken(on, chosen, steps)
+            slopes = taken[WHOLE].slope
+            influences = {f"influence {name}": on.influence(chosen, slopes[name]) for name in heavy}
+            arrays = [own.to_arrays(part) for part, own in taken.items()]
+            kept[k] = {key: a for own in [*arrays, influences] for key, a in own.items()}, np.zeros(())
         if progress is not None:
             progress(k + 1, plan.repeats)
 
 
+def _taken(on: OnPoints, chosen: list[np.ndarray], steps: Steps) -> dict[str, Differences]:
+    """All differences on the points of a repeat, with a few calls for many of them."""
+    count, few = len(chosen[0]), steps.ladder.directions
+    larger, of_larger = steps.ladder.every()
+    whole = np.arange(count)
+    parts = {
+        WHOLE: (whole, np.full(count, steps.step)),
+        HALF: (whole[: steps.checked], np.full(steps.checked, steps.step / 2)),
+        LARGER: (of_larger, larger),
+        FIRST: (whole[:few], np.full(few, steps.step)),
+        SECOND: (whole[:few], np.full(few, steps.step)),
+    }
+    which, sizes = (np.concatenate([part[i] for part in parts.values()]) for i in (0, 1))
+    shifts = np.zeros((len(which), len(on.weights)))
+    shifts[-2 * few : -few], shifts[-few:] = on.to_halves
+    every = on.differences([part[which] for part in chosen], sizes, shifts)
+    ends = np.cumsum([0, *(len(of) for of, _ in parts.values())])
+    return {part: every.along(slice(*ends[i : i + 2])) for i, part in enumerate(parts)}
+
+
 def _of_output(
-    name: str, found: Sequence[tuple[Differences, Differences]], step: float, wider: float
+    name: str, found: Mapping[str, Sequence[Differences]], steps: Steps, students: float
 ) -> Derived:
-    whole, half = ([pair[i] for pair in found] for i in range(2))
-    size = np.max([np.abs(own.centre[name]) for own in whole], axis=0)
-    slopes, halved = (np.stack([own.slope[name] for own in part]) for part in (whole, half))
-    bends, halved_bends = (np.stack([own.half_bend[name] for own in part]) for part in (whole, half))
+    def stacked(part: str, what: str) -> np.ndarray:
+        return np.stack([getattr(own, what)[name] for own in found[part]])
+
+    size = np.max([np.abs(own.centre[name]) for own in found[WHOLE]], axis=0)
+    slopes, bends = (
+        {part: stacked(part, what) for part in (WHOLE, HALF, LARGER)} for what in ("slope", "half_bend")
+    )
     with np.errstate(all="ignore"):
-        variance = _settled(
-            Repeated(np.square(slopes), wider),
-            Repeated(np.square(halved), wider),
-            np.square(ROUNDING * size / step),
+        rounding = ROUNDING * np.maximum(size / steps.step, np.abs(bends[WHOLE]).max(axis=(0, 1)))
+        told = {part: np.where(np.abs(own) <= rounding, 0, own) for part, own in slopes.items()}
+        first, second = stacked(FIRST, "slope"), stacked(SECOND, "slope")
+        own = Slopes(told[WHOLE], (first - second) / 2 * (np.abs(first - second) > rounding))
+        whole, half, apart = (
+            Repeated(np.square(part), students) for part in (own.whole, told[HALF], own.apart)
         )
-        bias = _settled(Repeated(bends, wider), Repeated(halved_bends, wider), ROUNDING * size / step**2)
-    made = Derived(*bias, *variance, slopes, None)
+        variance, variance_error = settled(whole, half, np.square(rounding), apart)
+        some = (told[WHOLE] != slopes[WHOLE]).any(axis=(0, 1))
+        variance_error = np.hypot(variance_error, np.where(some, np.square(rounding), 0))
+        of_bends, of_half = (Repeated(bends[part], students) for part in (WHOLE, HALF))
+        bias = settled(of_bends, of_half, ROUNDING * size / steps.step**2)
+        moved, halved, larger = (Moved(slopes[part], bends[part]) for part in (WHOLE, HALF, LARGER))
+        first_order = (*bias, variance, variance_error)
+        holds = steps.ladder.first_order_from(moved, halved, larger, first_order, students)
+    made = Derived(*bias, variance, variance_error, holds, own, None)
     return without(made, np.isnan(made.bias) | np.isnan(made.variance), NO_LIMIT)
 
 
@@ -181,9 +233,20 @@ def without(own: Derived, lost: np.ndarray, reason: str) -> Derived:
     """The same without entries that are lost; what has no second derivative has no first one to trust."""
     if not np.any(lost):
         return own
-    parts = (own.bias, own.bias_stderr, own.variance, own.variance_stderr)
-    bias, bias_stderr, variance, variance_stderr = (np.where(lost, np.nan, part) for part in parts)
-    return Derived(bias, bias_stderr, variance, variance_stderr, own.slopes, own.reason or reason)
+
+    def left(part: np.ndarray) -> np.ndarray:
+        found: np.ndarray = np.where(lost, np.nan, part)
+        return found
+
+    return Derived(
+        left(own.bias),
+        left(own.bias_stderr),
+        left(own.variance),
+        left(own.variance_stderr),
+        left(own.first_order_from),
+        own.slopes,
+        own.reason or reason,
+    )
 
 
 def _tailed(own: Derived, influence: np.ndarray, tail_index: Callable[[np.ndarray], float]) -> Derived:
@@ -197,19 +260,3 @@ def _tailed(own: Derived, influence: np.ndarray, tail_index: Callable[[np.ndarra
     wider = np.maximum(1, 0.85 / (1 - 1.15 * np.minimum(index, NO_ERROR)))
     widened = replace(own, bias_stderr=wider * own.bias_stderr, variance_stderr=wider * own.variance_stderr)
     return without(widened, index >= NO_ERROR, INFINITE)
-
-
-def _settled(own: Repeated, halved: Repeated, rounding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and its standard error, NaN where there is none to which smaller steps lead.
-
-    halved: with half the step, in the first directions; what this changes is in the error.
-    """
-    some = Repeated(own.values[:, : halved.values.shape[1]], own.students)
-    difference = Repeated(some.values - halved.values, own.students)
-    change, noise = difference.mean, difference.stderr
-    size = np.sqrt(np.square(some.values).mean(axis=(0, 1)))
-    without = np.abs(change) > np.maximum(SURE * noise, APART * size) + rounding
-    # of an error c t² three quarters go where the step is halved
-    beyond = 4 / 3 * np.sqrt(np.maximum(np.square(change) - np.square(noise), 0))
-    lost = without | ~np.isfinite(own.values).all(axis=(0, 1))
-    return np.where(lost, np.nan, own.mean), np.where(lost, np.nan, np.hypot(own.stderr, beyond))

@@ -30,6 +30,7 @@ from tpc.pipeline import compile_program
 from tpc.plan.options import Options
 from tpc.plan.refusal import UnrepresentableError
 from tpc.plan.space import Linear
+from tpc.show.figures import print_from
 
 Progress = Callable[[int, int], None]
 
@@ -199,9 +200,17 @@ def _by_points(
         str(effort),
         {name: _of_points(own, limit, name) for name, own in found.items()},
         _covariances(found) if request.covariances else None,
-        (*limit.notes, *kept.notes, *stopped),
+        (*limit.notes, *kept.notes, *_beyond_all(found), *stopped),
         bool(stopped) or limit.interrupted,
     )
+
+
+def _beyond_all(found: Mapping[str, Derived]) -> list[str]:
+    return [
+        f"the first order of `{name}`{' at some entries' * bool(own.bias.shape)} holds {print_from(np.inf)}"
+        for name, own in found.items()
+        if np.isinf(own.first_order_from).any()
+    ]
 
 
 def _kept(effort: Effort, given: Mapping[str, np.ndarray], seed: int, folder: Path | None) -> Kept:
@@ -224,15 +233,12 @@ def _of_points(own: Derived, limit: Result, name: str) -> Correction:
         own.bias_stderr,
         own.variance,
         own.variance_stderr,
+        first_order_from=own.first_order_from,
         reason=own.reason,
     )
 
 
 def _covariances(found: Mapping[str, Derived]) -> dict[tuple[str, str], np.ndarray]:
-    out = {}
-    for a, b in combinations_with_replacement(found, 2):
-        x, y = found[a].slopes, found[b].slopes
-        count = x.shape[0] * x.shape[1]
-        both = x.reshape(count, -1).T @ y.reshape(count, -1) / count
-        out[a, b] = both.reshape((*x.shape[2:], *y.shape[2:]))
-    return out
+    return {
+        (a, b): found[a].slopes.products(found[b].slopes) for a, b in combinations_with_replacement(found, 2)
+    }

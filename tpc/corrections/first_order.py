@@ -1,0 +1,119 @@
+"""From which width on the first order of the expansion in 1/n holds.
+
+Weights w + t d, with t = 1/√n, are moved as those of a width n are at random. So differences with a finite
+step say of that width what derivatives say of the widths that tend to infinity: n times its bias, and n
+times its variance. Steps that double are rungs of a ladder of widths, and the first order holds from the
+width on where what is beyond it changes neither by more than a share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tpc.corrections.settled import Repeated
+
+SHARE = 0.25  # of the first order, that what is left out may be where that holds
+LARGEST = 0.25  # of the steps on the ladder: width 16
+KNOWN = 3.0  # standard errors from 0 that a bias or a variance is, to be what others are compared with
+LEAST = 1e-3  # of what is allowed: less is not told from none where widths are between two rungs
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """First differences and halves of second ones, over steps: [repeats, directions, *shape] each.
+
+    At w ± t d an output is F + t²·bend ± t·slope.
+    """
+
+    slopes: np.ndarray
+    bends: np.ndarray
+
+    def along(self, some: slice) -> Moved:
+        """Those in some of the directions."""
+        return Moved(self.slopes[:, some], self.bends[:, some])
+
+    def moments(self, step: float) -> tuple[np.ndarray, np.ndarray]:
+        """What has the means n·bias and n·variance at the width of this step."""
+        even = step * (self.bends - self.bends.mean(axis=(0, 1)))
+        return self.bends, np.square(self.slopes) + np.square(even)
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Steps that double, from the step of the derivatives on, and the directions at each of them."""
+
+    # the step of the derivatives
+    least: float
+    # the others
+    steps: tuple[float, ...]
+    directions: int
+
+    @staticmethod
+    def above(step: float, directions: int) -> Ladder:
+        larger = [step * 2**k for k in range(1, 64) if step * 2**k <= LARGEST]
+        return Ladder(step, tuple(larger), directions)
+
+    @property
+    def count(self) -> int:
+        return len(self.steps) * self.directions
+
+    def every(self) -> tuple[np.ndarray, np.ndarray]:
+        """The step, and which of the first directions, [steps · directions] each."""
+        return np.repeat(self.steps, self.directions), np.tile(range(self.directions), len(self.steps))
+
+    def first_order_from(
+        self,
+        whole: Moved,
+        half: Moved,
+        larger: Moved,
+        first_order: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+        students: float,
+    ) -> np.ndarray:
+        """The width of every entry of an output: infinite if it is beyond the ladder, NaN if unknown.
+
+        whole, half: with the step of the derivatives, and half of it. larger: with all of the ladder.
+        first_order: the bias and its error, the variance and its error. Unknown is it where both are 0.
+        """
+        bias, bias_error, variance, variance_error = first_order
+        spread = np.where(variance > KNOWN * variance_error, variance, 0)
+        sure = np.where(np.abs(bias) > KNOWN * bias_error, np.abs(bias), 0)
+        allowed = SHARE * np.maximum(sure, np.sqrt(spread)), SHARE * spread
+
+        def beyond(moved: Moved, step: float, other: Moved, its: float, factor: float = 1.0) -> np.ndarray:
+            """What one step differs from another by, as a multiple of what is allowed."""
+            pairs = zip(moved.moments(step), other.moments(its), strict=True)
+            of_bias, of_variance = (factor * Repeated(x - y, students).significant for x, y in pairs)
+            # a spread that is 0 to first order is of a higher one at all widths
+            shares = of_bias / allowed[0], np.where(spread > 0, of_variance / allowed[1], 0)
+            return np.nan_to_num(np.maximum(*shares), nan=np.inf, posinf=np.inf)
+
+        checked, few = half.slopes.shape[1], self.directions
+        # of an error c t² three quarters go where the step is halved
+        rungs = [beyond(whole.along(slice(checked)), self.least, half, self.least / 2, 4 / 3)]
+        for k, step in enumerate(self.steps):
+            own = larger.along(slice(k * few, (k + 1) * few))
+            rungs.append(beyond(own, step, whole.along(slice(few)), self.least))
+        holds = _crossed(1 / np.square([self.least, *self.steps]), np.array(rungs))
+        known = np.isfinite(bias) & np.isfinite(variance) & (allowed[0] > 0)
+        return np.where(known, holds, np.nan)
+
+
+def _crossed(widths: np.ndarray, beyond: np.ndarray) -> np.ndarray:
+    """The width from which on `beyond` [widths, …] is at most 1, between two by powers of the width.
+
+    widths: from the largest to the least.
+    """
+    least = np.full(beyond.shape[1:], widths[-1])
+    for k in reversed(range(len(widths))):  # what is more is found later, and stays
+        over = beyond[k] > 1
+        if k == 0:
+            least = np.where(over, np.inf, least)
+            continue
+        with np.errstate(all="ignore"):
+            far, near = np.log(beyond[k]), -np.log(np.maximum(beyond[k - 1], LEAST))
+            share = np.where(np.isfinite(far), far / (far + near), 1.0)
+            between = widths[k] * (widths[k - 1] / widths[k]) ** np.clip(share, 0, 1)
+        least = np.where(over, between, least)
+    return least
