@@ -79,14 +79,21 @@ class Ladder:
         bias, bias_error, variance, variance_error = first_order
         spread = np.where(variance > KNOWN * variance_error, variance, 0)
         sure = np.where(np.abs(bias) > KNOWN * bias_error, np.abs(bias), 0)
-        allowed = SHARE * np.maximum(sure, np.sqrt(spread)), SHARE * spread
+        allowed = SHARE * np.maximum(sure, np.sqrt(spread))
 
         def beyond(moved: Moved, step: float, other: Moved, its: float, factor: float = 1.0) -> np.ndarray:
-            """What one step differs from another by, as a multiple of what is allowed."""
-            pairs = zip(moved.moments(step), other.moments(its), strict=True)
-            of_bias, of_variance = (factor * Repeated(x - y, students).significant for x, y in pairs)
+            """What one step differs by from another as a multiple of what is allowed.
+
+            Variances are compared with those of the same directions, which are few.
+            """
+            (bends, squares), (of_bends, of_squares) = moved.moments(step), other.moments(its)
+            of_bias, of_variance = (
+                factor * Repeated(x - y, students).significant
+                for x, y in ((bends, of_bends), (squares, of_squares))
+            )
             # a spread that is 0 to first order is of a higher one at all widths
-            shares = of_bias / allowed[0], np.where(spread > 0, of_variance / allowed[1], 0)
+            own = SHARE * of_squares.mean(axis=(0, 1))
+            shares = of_bias / allowed, np.where(spread > 0, of_variance / own, 0)
             return np.nan_to_num(np.maximum(*shares), nan=np.inf, posinf=np.inf)
 
         checked, few = half.slopes.shape[1], self.directions
@@ -96,7 +103,7 @@ class Ladder:
             own = larger.along(slice(k * few, (k + 1) * few))
             rungs.append(beyond(own, step, whole.along(slice(few)), self.least))
         holds = _crossed(1 / np.square([self.least, *self.steps]), np.array(rungs))
-        known = np.isfinite(bias) & np.isfinite(variance) & (allowed[0] > 0)
+        known = np.isfinite(bias) & np.isfinite(variance) & (allowed > 0)
         return np.where(known, holds, np.nan)
 
 

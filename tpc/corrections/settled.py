@@ -54,11 +54,11 @@ def settled(
     some = own.values[:, : halved.values.shape[1]]
     changed = change(own, halved)
     size = np.sqrt(np.square(some).mean(axis=(0, 1)))
+    vanishes = np.abs(halved.mean) <= VANISHES * np.abs(some.mean(axis=(0, 1)))
     without = np.abs(changed.mean) > np.maximum(SURE * changed.stderr, APART * size) + rounding
-    without &= np.abs(halved.mean) > VANISHES * np.abs(some.mean(axis=(0, 1)))
-    # of an error c t² three quarters go where the step is halved
-    beyond = 4 / 3 * changed.significant
-    lost = without | ~np.isfinite(own.values).all(axis=(0, 1))
+    # of an error c t² three quarters go where the step is halved; what vanishes may be all error
+    beyond = np.maximum(4 / 3 * changed.significant, np.where(vanishes, np.abs(own.mean), 0))
+    lost = (without & ~vanishes) | ~np.isfinite(own.values).all(axis=(0, 1))
     each = own.values.mean(axis=1, keepdims=True)
     left = Repeated(each if less is None else each - less.values.mean(axis=1, keepdims=True), own.students)
     return np.where(lost, np.nan, left.mean), np.where(lost, np.nan, np.hypot(left.stderr, beyond))
