@@ -32,7 +32,7 @@ def expectation(*functions):
 
 
 def product(rng):
-    """A product of two or three such means, and a constant added, its limit: as text, its bias and its size."""
+    """Two or three such means multiplied, and a constant, the limit, added: text, bias and size."""
     parts = [factor(rng) for _ in range(rng.choice((2, 2, 3)))]
     other, constant = rng.choice(sorted(OTHERS)), rng.choice((0, 0, 7))
     functions = [f for _, (_, f) in parts]

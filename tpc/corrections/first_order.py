@@ -8,15 +8,22 @@ width on where what is beyond it changes neither by more than a share.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from tpc.core.program import Program
+from tpc.corrections.drawn import DrawnProgram
+from tpc.corrections.linear_program import Gradients
 from tpc.corrections.settled import Repeated
 
 SHARE = 0.25  # of the first order, that what is left out may be where that holds
 LARGEST = 0.25  # of the steps on the ladder: width 16
 KNOWN = 3.0  # standard errors from 0 that a bias or a variance is, to be what others are compared with
+LADDER = tuple(16.0 * 4**k for k in reversed(range(10)))  # widths at which exact programs are drawn
+ALMOST, LIMIT = 1e8, 1e13  # widths that tell of a draw its second order and its first one
+DRAWS, MOST_DRAWN = 256, 64  # draws of a width, and Gaussians of one at most
 LEAST = 1e-3  # of what is allowed: less is not told from none where widths are between two rungs
 
 
@@ -102,12 +109,12 @@ class Ladder:
         for k, step in enumerate(self.steps):
             own = larger.along(slice(k * few, (k + 1) * few))
             rungs.append(beyond(own, step, whole.along(slice(few)), self.least))
-        holds = _crossed(1 / np.square([self.least, *self.steps]), np.array(rungs))
+        holds = crossed(1 / np.square([self.least, *self.steps]), np.array(rungs))
         known = np.isfinite(bias) & np.isfinite(variance) & (allowed > 0)
         return np.where(known, holds, np.nan)
 
 
-def _crossed(widths: np.ndarray, beyond: np.ndarray) -> np.ndarray:
+def crossed(widths: np.ndarray, beyond: np.ndarray) -> np.ndarray:
     """The width from which on `beyond` [widths, …] is at most 1, between two by powers of the width.
 
     widths: from the largest to the least.
@@ -124,3 +131,42 @@ def _crossed(widths: np.ndarray, beyond: np.ndarray) -> np.ndarray:
             between = widths[k] * (widths[k - 1] / widths[k]) ** np.clip(share, 0, 1)
         least = np.where(over, between, least)
     return least
+
+
+def first_order_of_draws(
+    program: Program, inputs: Mapping[str, np.ndarray], exact: Mapping[str, Gradients], seed: int
+) -> dict[str, np.ndarray]:
+    """The width of every entry of the outputs of a program that is linear in its vectors.
+
+    exact: their bias and variance. Outputs are drawn at widths of a ladder, and with the same random numbers
+    at two widths that are so large that they tell the linear term of each draw, of mean 0, and the one after,
+    whose mean is the bias. What differs from both is compared. Raises TooLargeError.
+    """
+    widths = np.array([*LADDER, ALMOST, LIMIT])
+    drawn = DrawnProgram(program, inputs, widths.tolist(), DRAWS, MOST_DRAWN, seed).outputs()
+    out = {}
+    for name, own in exact.items():
+        value, bias, variance = (np.asarray(part, float) for part in (own.value, own.bias, own.variance))
+        off = drawn[name] - value[..., None, None]
+        linear = LIMIT**0.5 * off[..., -1, :]
+        rest = widths[:, None] * off - np.sqrt(widths)[:, None] * linear[..., None, :]
+        of_bias = _significant(rest[..., :-2, :] - rest[..., -2:-1, :])
+        centred = off - off.mean(axis=-1, keepdims=True)
+        squares = (widths[:, None] * np.square(centred))[..., :-2, :]
+        of_variance = _significant(squares - np.square(linear)[..., None, :])
+        spread = np.square(linear).mean(axis=-1)
+        allowed = SHARE * np.maximum(np.abs(bias), np.sqrt(variance))
+        some = variance > 0
+        shares = np.where(some[..., None], of_variance / (SHARE * spread[..., None]), 0)
+        beyond = np.nan_to_num(np.maximum(of_bias / allowed[..., None], shares), nan=np.inf, posinf=np.inf)
+        holds = crossed(np.array(LADDER), np.moveaxis(beyond, -1, 0))
+        out[name] = np.where(allowed > 0, holds, np.nan)
+    return out
+
+
+def _significant(draws: np.ndarray) -> np.ndarray:
+    """How large means over draws are beyond what chance explains; a draw and its opposite are one."""
+    pairs = (draws[..., : DRAWS // 2] + draws[..., DRAWS // 2 :]) / 2
+    mean, error = pairs.mean(axis=-1), pairs.std(axis=-1, ddof=1) / (DRAWS // 2) ** 0.5
+    found: np.ndarray = np.sqrt(np.maximum(np.square(mean) - np.square(error), 0))
+    return found

@@ -16,6 +16,7 @@ from tpc.core.program import Program
 from tpc.corrections.by_points import Derived, derived, without
 from tpc.corrections.coefficients import TooLargeError
 from tpc.corrections.effort import Effort, Request
+from tpc.corrections.first_order import first_order_of_draws
 from tpc.corrections.jets import Field
 from tpc.corrections.linear_program import Gradients, LinearProgram, NotRationalError
 from tpc.corrections.prediction import Correction, Corrections
@@ -130,7 +131,8 @@ def _linear(program: Program, given: Mapping[str, np.ndarray], request: Request)
         try:
             with np.errstate(all="ignore"):
                 found = LinearProgram(program, given, Field(exact)).run()
-                outputs = {name: _of_moments(own) for name, own in found.items()}
+                holds = _first_order(program, given, found, request.seed)
+                outputs = {name: _of_moments(own, holds.get(name)) for name, own in found.items()}
         except (NotRationalError, TooLargeError) as error:
             why = f"there are {error}"
             continue
@@ -150,11 +152,21 @@ def _linear(program: Program, given: Mapping[str, np.ndarray], request: Request)
     raise UnrepresentableError(why)
 
 
-def _of_moments(own: Gradients) -> Correction:
+def _first_order(
+    program: Program, given: Mapping[str, np.ndarray], found: Mapping[str, Gradients], seed: int
+) -> dict[str, np.ndarray]:
+    """The widths from which these hold; none of a program that meets too many Gaussians at finite width."""
+    try:
+        return first_order_of_draws(program, given, found, seed)
+    except TooLargeError:
+        return {}
+
+
+def _of_moments(own: Gradients, first_order_from: np.ndarray | None) -> Correction:
     parts = {"value": own.value, "bias": own.bias, "variance": np.asarray(own.variance)}
     value, bias, variance = (np.asarray(part, dtype=float) for part in parts.values())
     exact = parts if own.value.dtype == object else None
-    return Correction(value, None, bias, None, variance, None, exact)
+    return Correction(value, None, bias, None, variance, None, exact, first_order_from)
 
 
 def _exact_covariances(found: Mapping[str, Gradients]) -> dict[tuple[str, str], np.ndarray]:
