@@ -218,4 +218,4 @@ def test_the_width_of_exact_corrections():
     assert np.isnan([found[name].first_order_from for name in ("cube", "same")]).all()
     kept = tpc.load(MATRICES / "wishart.tp").corrections()["c"].first_order_from
     assert (np.diff(kept) >= 0).all()
-    assert 50 < kept[-1] < 250
+    assert 30 < kept[-1] < 150  # 67, by many draws

@@ -23,7 +23,8 @@ LARGEST = 0.25  # of the steps on the ladder: width 16
 KNOWN = 3.0  # standard errors from 0 that a bias or a variance is, to be what others are compared with
 LADDER = tuple(16.0 * 4**k for k in reversed(range(10)))  # widths at which exact programs are drawn
 ALMOST, LIMIT = 1e8, 1e13  # widths that tell of a draw its second order and its first one
-DRAWS, MOST_DRAWN = 256, 64  # draws of a width, and Gaussians of one at most
+MOST_DRAWS, LEAST_DRAWS = 2048, 256  # of a width: the work grows with their number and the cube of Gaussians
+FEW_DIRECTIONS, MOST_DRAWN = 256, 64  # that go with the most draws, and Gaussians of one width at most
 LEAST = 1e-3  # of what is allowed: less is not told from none where widths are between two rungs
 
 
@@ -143,7 +144,10 @@ def first_order_of_draws(
     whose mean is the bias. What differs from both is compared. Raises TooLargeError.
     """
     widths = np.array([*LADDER, ALMOST, LIMIT])
-    drawn = DrawnProgram(program, inputs, widths.tolist(), DRAWS, MOST_DRAWN, seed).outputs()
+    directions = max((len(own.weights) for own in exact.values()), default=1)
+    fair = MOST_DRAWS * (FEW_DIRECTIONS / max(1, directions)) ** 1.5
+    draws = max(LEAST_DRAWS, 1 << int(np.log2(min(MOST_DRAWS, max(1, fair)))))
+    drawn = DrawnProgram(program, inputs, widths.tolist(), draws, MOST_DRAWN, seed).outputs()
     out = {}
     for name, own in exact.items():
         value, bias, variance = (np.asarray(part, float) for part in (own.value, own.bias, own.variance))
@@ -166,7 +170,8 @@ def first_order_of_draws(
 
 def _significant(draws: np.ndarray) -> np.ndarray:
     """How large means over draws are beyond what chance explains; a draw and its opposite are one."""
-    pairs = (draws[..., : DRAWS // 2] + draws[..., DRAWS // 2 :]) / 2
-    mean, error = pairs.mean(axis=-1), pairs.std(axis=-1, ddof=1) / (DRAWS // 2) ** 0.5
+    half = draws.shape[-1] // 2
+    pairs = (draws[..., :half] + draws[..., half:]) / 2
+    mean, error = pairs.mean(axis=-1), pairs.std(axis=-1, ddof=1) / half**0.5
     found: np.ndarray = np.sqrt(np.maximum(np.square(mean) - np.square(error), 0))
     return found
