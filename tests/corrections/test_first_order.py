@@ -146,3 +146,24 @@ def test_narrow_networks_are_not_judged_by_the_first_order(muon):
     assert "DISAGREE" in other.title
     off = {"g": (limits["g"][0] + 0.5, None)}
     assert "the limit DISAGREES" in verify(off, samples, corrections=predicted).title
+
+
+STEEP = """
+width n
+vector x : n ~ N(0, 1)
+output steep = tanh(30*mean(tanh(x)))
+output flat = sin(3*mean(tanh(x)))
+"""
+
+
+def test_what_is_not_near_its_limit_yet_is_not_told_to_stay_away_from_it():
+    """At widths where tanh is ±1 nearly always its error does not go down."""
+    program = tpc.parse(STEEP, name="steep")
+    predicted = program.corrections(repeats=4).outputs
+    samples = [program.simulate(width=n, seeds=range(200)) for n in (16, 64, 256)]
+    limits = dict.fromkeys(predicted, (0.0, None))
+    report = verify(limits, samples, corrections=predicted)
+    assert report.agrees
+    assert "not judged" in str(report)
+    assert not verify(limits, samples).agrees
+    assert not verify({**limits, "flat": (0.2, None)}, samples, corrections=predicted).limit_agrees

@@ -57,6 +57,7 @@ class Slope:
 
     estimate: float | None
     stderr: float | None
+    # how many widths it is judged by: at which the first order in 1/n holds
     widths: int
 
     @property

@@ -6,7 +6,7 @@ Does the program, as it gets wider, tend to the numbers that its limit gives?
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from tpc.simulate.compare import (
     rms_errors,
 )
 from tpc.simulate.forecast import Forecast, Predicted
-from tpc.simulate.judged import judged_forecast, judged_gap
+from tpc.simulate.judged import judged_forecast, judged_gap, usable_widths
 from tpc.simulate.samples import Samples
 
 Limits = Mapping[str, tuple[Any, Any | None]]
@@ -186,8 +186,8 @@ def verify(
     statistics); it disagrees if the extrapolation is more than 5 σ from the limit, its own error and the
     limit's combined, with Student's correction for few seeds. With one width, which tells no bias from a gap,
     `10·max(|limit|, √n·spread)/n` is allowed for the bias. With three widths, an output disagrees as well if
-    its error clearly does
-    not go down: if the slope of log RMS error against log n is more than 3 of its standard errors above -1/4.
+    its error clearly does not go down: if the slope of log RMS error against log n is more than 3 of its
+    standard errors above -1/4.
     corrections: what is predicted of finite width (`Program.corrections`), by output: bias and spread are
     compared with it, and to disagree with it by more than 5 σ is to disagree. Where it tells the width from
     which the first order in 1/n holds, an entry is judged at wider ones alone, and its limit, if there are
@@ -242,7 +242,8 @@ def _compare(
         for n, v, r, e in zip(widths, values, rms, rms_errs, strict=True)
     )
     slope = fitted_slope(widths, rms, rms_errs, rounding)
-    slope = Slope(None, None, len(widths)) if random else slope
+    usable = int(usable_widths(widths, predicted, limit.shape).min(initial=len(widths)))
+    slope = Slope(None, None, usable) if random else replace(slope, widths=usable)
     return OutputComparison(
         name,
         limit,
@@ -325,19 +326,32 @@ def _predictions(output: OutputComparison, at: tuple[int, ...]) -> list[str]:
     own = output.forecast
     if own is None:
         return []
-    lines, unjudged = [], not own.usable[at]
+    lines = []
     for what, part in (("n·bias", own.bias), ("n·variance", own.variance)):
         if np.isnan(part.predicted[at]):
             lines.append(f"{what} {part.estimate[at]:.3g}: none is predicted")
             continue
         agrees = "" if part.sigma[at] <= THRESHOLD else ": DISAGREES"
-        judged = "not judged" if unjudged else f"{part.sigma[at]:.1f} σ{agrees}"
+        judged = f"{part.sigma[at]:.1f} σ{agrees}" if own.usable[at] else "not judged"
         lines.append(
             f"{what} {part.estimate[at]:.3g} ± {part.stderr[at]:.2g}, predicted {part.predicted[at]:.3g}, "
             f"{judged}"
         )
-    if own.usable[at] < len(output.rows) and own.first_order_from is not None:
-        lines.append(f"the first order holds {print_from(own.first_order_from[at])}")
+    return [*lines, *_unjudged(own, at, len(output.rows))]
+
+
+def _unjudged(own: Forecast, at: tuple[int, ...], widths: int) -> list[str]:
+    """Where the first order does not hold at all of the widths."""
+    holds, usable = own.first_order_from, own.usable
+    if holds is None:
+        return []
+    lines = [f"the first order holds {print_from(holds[at])}"] if usable[at] < widths else []
+    nowhere = usable == 0
+    if nowhere.sum() > nowhere[at]:
+        lines.append(
+            f"bias and spread are not judged of {nowhere.sum()} of {usable.size} entries, of which the first "
+            f"order holds {print_from(holds[nowhere].min())} at the earliest"
+        )
     return lines
 
 
