@@ -134,7 +134,7 @@ vector v : n ~ N(0, 1)
 u = A.T @ (A @ v)
 output c = mean(u*u)
 """
-POWERS = "width n\nvector u : n ~ N(0, 1)\noutput c = mean(tanh(u + u^2/n^(1/2)))\n"
+POWERS = "width n\nvector u : n ~ N(0, 1)\noutput c = n*mean(tanh(u + u^2/n) - tanh(u))\n"
 
 
 def test_the_command(tmp_path, capsys):

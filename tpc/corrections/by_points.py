@@ -18,7 +18,7 @@ import numpy as np
 
 from tpc.corrections.differences import REMEDY, Differences, OnPoints, Weighted
 from tpc.corrections.first_order import Ladder, Moved
-from tpc.corrections.settled import Repeated, settled
+from tpc.corrections.settled import SURE, VANISHES, Repeated, settled
 from tpc.evaluate.checkpoint import Kept
 from tpc.evaluate.stages import ENOUGH
 from tpc.machine.memory import require_memory
@@ -36,12 +36,15 @@ ROUGH, MOST_ROUGH = 0.3, 0.1  # over the root of the number of Gaussians, and at
 CHECKED = 4  # directions of a repeat in which half the step is tried as well, where all is smooth
 SHARED, MOST_SHARED = 16, 8  # directions, of so many one and at most, with larger steps, and on halves
 ROUNDING = 1e-13  # of an output, and of its derivatives
-WHOLE, HALF, LARGER, FIRST, SECOND = "whole", "half", "larger", "first", "second"  # in what is kept
+# in what is kept: differences with the step of the derivatives, its half, larger ones, on halves of the
+# points, and what powers of n do alone
+WHOLE, HALF, LARGER, FIRST, SECOND, POWERS = "whole", "half", "larger", "first", "second", "powers"
 NO_ERROR = 0.7  # the index of a tail from which on, as in runs of the limit
 NO_LIMIT = (
     "with half the step in the weights of the points, differences change more than those of what has "
     "derivatives: a function bends or jumps at the limit itself, or there are too few points where some bend"
 )
+OF_ROOT = "at width n its mean is off by a multiple of n^(-1/2), so that n times its bias grows"
 INFINITE = (
     "the influence of a point has too heavy a tail for a variance that can be told, or for a finite one"
 )
@@ -107,7 +110,7 @@ class Steps:
 
     def count(self, directions: int) -> int:
         """How many differences are taken on the points of one repeat."""
-        return directions + self.checked + self.ladder.count + 2 * self.ladder.directions
+        return directions + self.checked + self.ladder.count + 2 * self.ladder.directions + 4
 
 
 def derived(
@@ -118,21 +121,24 @@ def derived(
     directions: int,
     steps: Steps,
     kept: Kept,
+    root: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Derived]:
     """Bias and variance of every output, from so many directions on the points of each repeat.
 
     evaluator: of a sampled plan; where there are several widths, one in which each has points of its own.
-    kept: the repeats that are done, and where those that are not are put. Interrupted (Ctrl-C), what is done
-    is enough if these are two repeats; else raises KeyboardInterrupt.
+    root: the input that is n^(-1/2), if there is one. kept: the repeats that are done, and where those that
+    are not are put. Interrupted (Ctrl-C), what is done is enough if these are two repeats; else raises
+    KeyboardInterrupt.
     """
     plan, module = evaluator.plan, evaluator.module
     names = evaluator.program.reported
     heavy = [name for name in names if name in module.HEAVY]
     with precision(plan.dtype):
+        weighted = Weighted.of(evaluator, given, root)
         try:
             with kept.running:
-                _repeats(evaluator, given, seed, directions, steps, heavy, kept, progress)
+                _repeats(weighted, evaluator, seed, directions, steps, heavy, kept, progress)
         except KeyboardInterrupt:
             if len(kept) < ENOUGH:
                 raise
@@ -140,7 +146,7 @@ def derived(
     done = [outputs for outputs, _ in kept.ordered]
     found = {
         part: [Differences.of_arrays(own, part) for own in done]
-        for part in (WHOLE, HALF, LARGER, FIRST, SECOND)
+        for part in (WHOLE, HALF, LARGER, FIRST, SECOND, POWERS)
     }
     influences = {name: [own[f"influence {name}"] for own in done] for name in heavy}
     out = {name: _of_output(name, found, steps, wider) for name in names}
@@ -152,8 +158,8 @@ def derived(
 
 
 def _repeats(
+    weighted: Weighted,
     evaluator: Evaluator,
-    given: Mapping[str, Any],
     seed: int,
     directions: int,
     steps: Steps,
@@ -162,7 +168,7 @@ def _repeats(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Computes the repeats that are not kept yet. heavy: outputs of which the influences are wanted."""
-    weighted, plan = Weighted.of(evaluator, given), evaluator.plan
+    plan = evaluator.plan
     needed = weighted.memory(plan.samples, plan.gaussians, steps.count(directions))
     require_memory(needed, evaluator.program.name, remedy=REMEDY, of_program=True)
     for k in range(plan.repeats):
@@ -190,13 +196,17 @@ def _taken(on: OnPoints, chosen: list[np.ndarray], steps: Steps) -> dict[str, Di
         LARGER: (of_larger, larger),
         FIRST: (whole[:few], np.full(few, steps.step)),
         SECOND: (whole[:few], np.full(few, steps.step)),
+        POWERS: (np.full(4, count), steps.step * np.array([1, 1 / 2, 1, 1])),
     }
     which, sizes = (np.concatenate([part[i] for part in parts.values()]) for i in (0, 1))
-    shifts = np.zeros((len(which), len(on.weights)))
-    shifts[-2 * few : -few], shifts[-few:] = on.to_halves
-    every = on.differences([part[which] for part in chosen], sizes, shifts)
     ends = np.cumsum([0, *(len(of) for of, _ in parts.values())])
-    return {part: every.along(slice(*ends[i : i + 2])) for i, part in enumerate(parts)}
+    at = {part: slice(*ends[i : i + 2]) for i, part in enumerate(parts)}
+    shifts = np.zeros((len(which), len(on.weights)))
+    shifts[at[FIRST]], shifts[at[SECOND]] = on.to_halves
+    shifts[-2:] = on.to_halves
+    with_none = [np.concatenate([part, 0 * part[:1]]) for part in chosen]
+    every = on.differences([part[which] for part in with_none], sizes, shifts)
+    return {part: every.along(some) for part, some in at.items()}
 
 
 def _of_output(
@@ -206,27 +216,42 @@ def _of_output(
         return np.stack([getattr(own, what)[name] for own in found[part]])
 
     size = np.max([np.abs(own.centre[name]) for own in found[WHOLE]], axis=0)
-    slopes, bends = (
-        {part: stacked(part, what) for part in (WHOLE, HALF, LARGER)} for what in ("slope", "half_bend")
-    )
+    # what powers of n move an output by is the same in all directions: no part of its spread
+    roots = stacked(POWERS, "slope")
+    of_roots = {WHOLE: 0, HALF: 0, LARGER: 0, FIRST: 2, SECOND: 3}
+    slopes = {part: stacked(part, "slope") - roots[:, [k]] for part, k in of_roots.items()}
+    bends = {part: stacked(part, "half_bend") for part in (WHOLE, HALF, LARGER)}
     with np.errstate(all="ignore"):
         rounding = ROUNDING * np.maximum(size / steps.step, np.abs(bends[WHOLE]).max(axis=(0, 1)))
-        told = {part: np.where(np.abs(own) <= rounding, 0, own) for part, own in slopes.items()}
-        first, second = stacked(FIRST, "slope"), stacked(SECOND, "slope")
-        own = Slopes(told[WHOLE], (first - second) / 2 * (np.abs(first - second) > rounding))
-        whole, half, apart = (
-            Repeated(np.square(part), students) for part in (own.whole, told[HALF], own.apart)
-        )
-        variance, variance_error = settled(whole, half, np.square(rounding), apart)
-        some = (told[WHOLE] != slopes[WHOLE]).any(axis=(0, 1))
-        variance_error = np.hypot(variance_error, np.where(some, np.square(rounding), 0))
-        of_bends, of_half = (Repeated(bends[part], students) for part in (WHOLE, HALF))
-        bias = settled(of_bends, of_half, ROUNDING * size / steps.step**2)
+        own, variance = _variance(slopes, rounding, students)
+        whole, half = (Repeated(bends[part], students) for part in (WHOLE, HALF))
+        bias = settled(whole, half, ROUNDING * size / steps.step**2)
+        grows = _grows(Repeated(roots[:, :1], students), Repeated(roots[:, 1:2], students), rounding)
+        bias = np.where(grows, np.nan, bias[0]), np.where(grows, np.nan, bias[1])
         moved, halved, larger = (Moved(slopes[part], bends[part]) for part in (WHOLE, HALF, LARGER))
-        first_order = (*bias, variance, variance_error)
-        holds = steps.ladder.first_order_from(moved, halved, larger, first_order, students)
-    made = Derived(*bias, variance, variance_error, holds, own, None)
-    return without(made, np.isnan(made.bias) | np.isnan(made.variance), NO_LIMIT)
+        holds = steps.ladder.first_order_from(moved, halved, larger, (*bias, *variance), students)
+    made = Derived(*bias, *variance, holds, own, OF_ROOT if grows.any() else None)
+    return without(made, (np.isnan(made.bias) & ~grows) | np.isnan(made.variance), NO_LIMIT)
+
+
+def _variance(
+    slopes: Mapping[str, np.ndarray], rounding: np.ndarray, students: float
+) -> tuple[Slopes, tuple[np.ndarray, np.ndarray]]:
+    """The slopes without what is rounding, and the variance and its error."""
+    told = {part: np.where(np.abs(own) <= rounding, 0, own) for part, own in slopes.items()}
+    apart = slopes[FIRST] - slopes[SECOND]
+    own = Slopes(told[WHOLE], np.where(np.abs(apart) <= rounding, 0, apart / 2))
+    whole, half, few = (Repeated(np.square(x), students) for x in (own.whole, told[HALF], own.apart))
+    variance, error = settled(whole, half, np.square(rounding), few)
+    some = (told[WHOLE] != slopes[WHOLE]).any(axis=(0, 1))
+    return own, (variance, np.hypot(error, np.where(some, np.square(rounding), 0)))
+
+
+def _grows(root: Repeated, half: Repeated, rounding: np.ndarray) -> np.ndarray:
+    """Whether the mean is off by a multiple of n^(-1/2), by its slopes in that, with the step and half."""
+    there = np.abs(root.mean) > SURE * root.stderr + rounding
+    found: np.ndarray = there & (np.abs(half.mean) > VANISHES * np.abs(root.mean))
+    return found
 
 
 def without(own: Derived, lost: np.ndarray, reason: str) -> Derived:

@@ -80,20 +80,23 @@ class Weighted:
     evaluate: Any  # compiled by JAX
 
     @staticmethod
-    def of(evaluator: Evaluator, given: Mapping[str, Any]) -> Weighted:
+    def of(evaluator: Evaluator, given: Mapping[str, Any], root: str | None = None) -> Weighted:
+        """root: the input that is n^(-1/2), if there is one, which is moved to both sides, too."""
         import jax
         from jax import lax
 
         module, plan = evaluator.module, evaluator.plan
         assert isinstance(plan, SampledPlan)
 
-        def evaluate(inputs: Any, points: Any, weights: Any, changes: Any) -> Any:
-            """The outputs at weights + change, for all changes [directions, M]."""
+        def evaluate(inputs: Any, points: Any, weights: Any, changes: Any, roots: Any) -> Any:
+            """The outputs at weights + change, for all changes [directions, M], and n^(-1/2) of each."""
 
-            def at(change: Any) -> Any:
-                return module.limit(inputs, points, jax.tree.map(lambda w, c: w + c, weights, change))[0]
+            def at(of: Any) -> Any:
+                change, size = of
+                there = inputs if root is None else {**inputs, root: size}
+                return module.limit(there, points, jax.tree.map(lambda w, c: w + c, weights, change))[0]
 
-            return lax.map(at, changes)
+            return lax.map(at, (changes, roots))
 
         ratios = tuple(float(law_number(width.ratio, given, ())) for width in evaluator.program.widths)
         rows = _rows(plan) if plan.by_width else None
@@ -114,7 +117,7 @@ class Weighted:
         if self.rows is not None:
             points = tuple(shape(len(own), samples) for own in self.rows)
             weights, every = (weights,) * widths, (changes,) * widths
-        compiled = self.evaluate.lower(self.inputs, points, weights, every).compile()
+        compiled = self.evaluate.lower(self.inputs, points, weights, every, shape(2 * CHUNK + 1)).compile()
         return account(compiled) + made(samples, directions, widths) + BESIDES
 
     def on_points(self, seed: int, k: int) -> OnPoints:
@@ -187,7 +190,8 @@ class OnPoints:
             own = slice(start, start + CHUNK)
             some = [steps[own, None] * part[own] for part in directions]
             size = len(some[0])
-            for name, values in self._values(some, None if shifts is None else shifts[own]).items():
+            moved = None if shifts is None else shifts[own]
+            for name, values in self._values(some, steps[own], moved).items():
                 up.setdefault(name, []).append(values[:size])
                 down.setdefault(name, []).append(values[CHUNK : CHUNK + size])
                 centre[name] = values[-1]
@@ -207,9 +211,13 @@ class OnPoints:
         found = [np.tensordot(slopes, part / self.weights, (0, 0)) for part in directions]
         return np.concatenate(found, axis=-1) / len(slopes)
 
-    def _values(self, changes: list[np.ndarray], shifts: np.ndarray | None) -> dict[str, np.ndarray]:
+    def _values(
+        self, changes: list[np.ndarray], steps: np.ndarray, shifts: np.ndarray | None
+    ) -> dict[str, np.ndarray]:
         """The outputs with all changes, with their opposites, and with none: [2 CHUNK + 1, *shape]."""
         more = ((0, CHUNK - len(changes[0])), (0, 0))
+        padded_steps = np.pad(steps, more[0])
+        roots = np.concatenate([padded_steps, -padded_steps, [0.0]])
         padded = [np.pad(part, more) for part in changes]
         none = np.zeros_like(padded[0][:1])
         every = tuple(np.concatenate([part, -part, none]) for part in padded)
@@ -218,8 +226,8 @@ class OnPoints:
             every = tuple(part + np.concatenate([moved, moved, none]) for part in every)
         rows = self.of.rows
         if rows is None:
-            found = self.of.evaluate(self.of.inputs, self.points, self.weights, sum(every))
+            found = self.of.evaluate(self.of.inputs, self.points, self.weights, sum(every), roots)
         else:
             points = tuple(self.points[own] for own in rows)
-            found = self.of.evaluate(self.of.inputs, points, (self.weights,) * len(rows), every)
+            found = self.of.evaluate(self.of.inputs, points, (self.weights,) * len(rows), every, roots)
         return {name: np.asarray(value, float) for name, value in found.items()}

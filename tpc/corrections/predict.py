@@ -19,6 +19,7 @@ from tpc.corrections.effort import Effort, Request
 from tpc.corrections.first_order import first_order_of_draws
 from tpc.corrections.jets import Field
 from tpc.corrections.linear_program import Gradients, LinearProgram, NotRationalError
+from tpc.corrections.powers import Rooted, rooted
 from tpc.corrections.prediction import Correction, Corrections
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
@@ -68,16 +69,18 @@ def corrections(
 
     Interrupted (Ctrl-C), returns what the repeats that are done give, if these are two at least;
     `interrupted` and a note say so. Raises KeyboardInterrupt if there is nothing to return; TpcError: inputs
-    that do not fit (TP50x), outputs that are random in the limit or programs with powers of n (TP807),
+    that do not fit (TP50x), outputs that are random in the limit or powers of n that grow (TP807),
     options out of range (TP602), and what a run of the limit may raise; SlowError where patience ends.
     """
     request = _request(program, options)
     given = bind_inputs(program, {} if inputs is None else inputs)
-    require_expansion(program)
+    found = require_expansion(program)
     if not program.reported:
         raise TpcError([catalogue.running.nothing_to_run(program.name)], program.name, of_program=True)
     if request.method != "nodes":
         try:
+            if found.root is not None:
+                raise UnrepresentableError("there are powers of n")
             return _linear(program, given, request)
         except UnrepresentableError as error:
             if request.method == "linear":
@@ -85,7 +88,7 @@ def corrections(
                 raise TpcError([wrong], program.name, of_program=True) from None
     folder = None if checkpoint is None else Path(checkpoint)
     try:
-        return _by_points(program, given, request, limit, progress, patience, folder)
+        return _by_points(program, found, given, request, limit, progress, patience, folder)
     except OSError as error:
         if folder is None:
             raise
@@ -109,13 +112,19 @@ def _request(program: Program, options: Mapping[str, Any]) -> Request:
     return request
 
 
-def require_expansion(program: Program) -> None:
-    """Refuses what has no expansion in 1/n that is computed here. Raises TpcError (TP807, and TP80x)."""
+def require_expansion(program: Program) -> Rooted:
+    """The program with powers of n as those of one input.
+
+    Refuses what has no expansion in 1/n that is computed here. Raises TpcError (TP807, and TP80x).
+    """
     if not has_powers(program):
-        return
+        return Rooted(program, None)
     initial = expand(program).initial
     names = () if initial is None else tuple(s.of.partition("$")[0] for s in initial.scalars)
-    raise TpcError([catalogue.scaling.no_corrections(names)], program.name, of_program=True)
+    found = None if names else rooted(program)
+    if found is None:
+        raise TpcError([catalogue.scaling.no_corrections(names)], program.name, of_program=True)
+    return found
 
 
 # without points
@@ -181,6 +190,7 @@ def _exact_covariances(found: Mapping[str, Gradients]) -> dict[tuple[str, str], 
 
 def _by_points(
     program: Program,
+    of_root: Rooted,
     given: Mapping[str, np.ndarray],
     request: Request,
     limit: Result | None,
@@ -188,7 +198,7 @@ def _by_points(
     patience: float | None,
     folder: Path | None,
 ) -> Corrections:
-    effort = Effort.of(program, request)
+    effort = Effort.of(of_root.program, request)
     if patience is not None and effort.seconds > patience:
         raise SlowError(effort.seconds)
     if limit is None:
@@ -198,11 +208,12 @@ def _by_points(
     kept = _kept(effort, given, request.seed, folder)
     found = derived(
         effort.evaluator,
-        given,
+        bind_inputs(of_root.program, given),
         seed=request.seed,
         directions=effort.directions,
         steps=effort.steps,
         kept=kept,
+        root=of_root.root,
         progress=progress,
     )
     done, repeats = len(kept), effort.evaluator.plan.repeats

@@ -111,9 +111,10 @@ def no_corrections(random: Sequence[str]) -> Diagnostic:
         )
     return Diagnostic(
         "TP807",
-        "the program has powers of n: its limit leaves terms of lower order out, which its corrections in "
-        "1/n are made of, too",
-        help="`tpc simulate` runs it at finite width; in `parametrization mup` there are no powers of n",
+        "the program has powers of n that grow, or are none of n^(-1/2): its limit leaves terms of lower "
+        "order out, which they make as large as its corrections in 1/n",
+        help="`tpc simulate` runs it at finite width; corrections are of programs with n^(-1/2), 1/n, … "
+        "alone; in `parametrization mup` there are no powers of n",
     )
 
 
