@@ -54,7 +54,7 @@ def rough_series(at: Label | None, what: str, function: str) -> Diagnostic:
         f"the limit depends on how `{what}` changes at an order below its first one, and {function} has no "
         "derivative there",
         at,
-        help=None
+        help="take a function that is smooth, or is applied to what has no powers of n"
         if function != "where"
         else "its two values differ at the edge of its condition, by numbers: they were compared where "
         "random lines meet it",
