@@ -11,8 +11,7 @@ def width_ratio(at: Span, first: str) -> Diagnostic:
         "TP401",
         f"a further width is a multiple of the first, as in `width m = 2*{first}`",
         Label(at),
-        help=f"put a number or an input in front, `input r = 2` and `width m = r*{first}`; what does not grow "
-        "is a `dim`",
+        help=f"put a number or an input in front, as in `width m = r*{first}`; what does not grow is a `dim`",
     )
 
 
