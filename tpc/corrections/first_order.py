@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tpc.core.program import Program
+from tpc.core.program import MatMul, Nonlin, Program
+from tpc.core.unroll import unroll
 from tpc.corrections.drawn import DrawnProgram
 from tpc.corrections.linear_program import Gradients
 from tpc.corrections.settled import Repeated
@@ -25,6 +26,7 @@ LADDER = tuple(16.0 * 4**k for k in reversed(range(10)))  # widths at which exac
 ALMOST, LIMIT = 1e8, 1e13  # widths that tell of a draw its second order and its first one
 MOST_DRAWS, LEAST_DRAWS = 2048, 256  # of a width: the work grows with their number and the cube of Gaussians
 FEW_DIRECTIONS, MOST_DRAWN = 256, 64  # that go with the most draws, and Gaussians of one width at most
+MEMORY, OF_OUTPUT = 5e8, 8  # bytes of all that is drawn; arrays of an output while they are looked at
 LEAST = 1e-3  # of what is allowed: less is not told from none where widths are between two rungs
 
 
@@ -141,12 +143,13 @@ def first_order_of_draws(
 
     exact: their bias and variance. Outputs are drawn at widths of a ladder, and with the same random numbers
     at two widths that are so large that they tell the linear term of each draw, of mean 0, and the one after,
-    whose mean is the bias. What differs from both is compared. Raises TooLargeError.
+    whose mean is the bias. What differs from both is compared. None if that takes too much memory.
+    Raises TooLargeError.
     """
     widths = np.array([*LADDER, ALMOST, LIMIT])
-    directions = max((len(own.weights) for own in exact.values()), default=1)
-    fair = MOST_DRAWS * (FEW_DIRECTIONS / max(1, directions)) ** 1.5
-    draws = max(LEAST_DRAWS, 1 << int(np.log2(min(MOST_DRAWS, max(1, fair)))))
+    draws = _draws(program, exact, len(widths))
+    if draws < LEAST_DRAWS:
+        return {}
     drawn = DrawnProgram(program, inputs, widths.tolist(), draws, MOST_DRAWN, seed).outputs()
     out = {}
     for name, own in exact.items():
@@ -166,6 +169,17 @@ def first_order_of_draws(
         holds = crossed(np.array(LADDER), np.moveaxis(beyond, -1, 0))
         out[name] = np.where(allowed > 0, holds, np.nan)
     return out
+
+
+def _draws(program: Program, exact: Mapping[str, Gradients], widths: int) -> int:
+    """How many draws of each width take a fair time and memory, a power of two."""
+    directions = max((len(own.weights) for own in exact.values()), default=1)
+    gaussians = (2 * directions) ** 0.5
+    vectors = sum(isinstance(op, MatMul | Nonlin) for op in unroll(program).body)
+    arrays = gaussians * vectors + OF_OUTPUT * sum(own.value.size for own in exact.values())
+    fair = MOST_DRAWS * (FEW_DIRECTIONS / max(1, directions)) ** 1.5
+    most = max(1.0, min(MOST_DRAWS, max(fair, LEAST_DRAWS), MEMORY / (8 * widths * max(1.0, arrays))))
+    return 1 << int(np.log2(most))
 
 
 def _significant(draws: np.ndarray) -> np.ndarray:
