@@ -224,14 +224,23 @@ def _of_output(
     with np.errstate(all="ignore"):
         rounding = ROUNDING * np.maximum(size / steps.step, np.abs(bends[WHOLE]).max(axis=(0, 1)))
         own, variance = _variance(slopes, rounding, students)
-        whole, half = (Repeated(bends[part], students) for part in (WHOLE, HALF))
-        bias = settled(whole, half, ROUNDING * size / steps.step**2)
         grows = _grows(Repeated(roots[:, :1], students), Repeated(roots[:, 1:2], students), rounding)
-        bias = np.where(grows, np.nan, bias[0]), np.where(grows, np.nan, bias[1])
+        whole, half = (Repeated(bends[part], students) for part in (WHOLE, HALF))
+        unit = size / steps.step**2
+        bias, bias_error = (np.where(grows, np.nan, x) for x in _bias(whole, half, unit))
         moved, halved, larger = (Moved(slopes[part], bends[part]) for part in (WHOLE, HALF, LARGER))
-        holds = steps.ladder.first_order_from(moved, halved, larger, (*bias, *variance), students)
-    made = Derived(*bias, *variance, holds, own, OF_ROOT if grows.any() else None)
+        known = (bias, bias_error, *variance)
+        holds = steps.ladder.first_order_from(moved, halved, larger, known, ROUNDING * unit, students)
+    made = Derived(bias, bias_error, *variance, holds, own, OF_ROOT if grows.any() else None)
     return without(made, (np.isnan(made.bias) & ~grows) | np.isnan(made.variance), NO_LIMIT)
+
+
+def _bias(whole: Repeated, half: Repeated, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The bias and its error. unit: what second differences are multiples of rounding of."""
+    found, error = settled(whole, half, ROUNDING * unit)
+    repeats, directions = whole.values.shape[:2]
+    least = np.finfo(float).eps * unit / (repeats * directions) ** 0.5
+    return found, np.hypot(error, np.where(whole.values.any(axis=(0, 1)), least, 0))
 
 
 def _variance(

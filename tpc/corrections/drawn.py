@@ -117,7 +117,7 @@ class DrawnProgram(LinearProgram):
             for index in np.ndindex(*shape):
                 at = dict(zip((v for v, _ in output.axes), index, strict=True))
                 every[index] = self._scalar(self._ref(output.ref, at))
-            found[output.name] = every.reshape(*shape, -1, self.draws)
+            found[output.name] = every.reshape(*shape, len(self.columns) // self.draws, self.draws)
         return found
 
     # numbers are arrays [draws], or single ones

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
 
 PER_GAUSSIAN, LEAST, LEAST_ROUGH = 16, 256, 2048  # points: a power of two of so many for each Gaussian
-LEAST_PER_GAUSSIAN = 4  # points: twice as many as Gaussians in each half of them
+LEAST_PER_GAUSSIAN, FEWEST_POINTS = 4, 16  # points: twice as many as Gaussians in each half of them
 DIRECTIONS, DIRECTIONS_ROUGH, FEW, FEWEST = 256, 512, 16, 4  # on the points of one repeat
 HEAVY = 1024  # points and directions where functions grow fast, so that heavy tails are seen
 REPEATS = (16, 8, 4)  # in turn, until `FEW` directions take a fair time
@@ -71,9 +71,9 @@ class Effort:
         evaluator = _on_points(program, request, rough)
         plan = evaluator.plan
         assert isinstance(plan, SampledPlan)
-        least = max(2, LEAST_PER_GAUSSIAN * plan.gaussians)
-        if plan.samples < least:
-            why = f"must be at least {least}, four times the Gaussians, not {plan.samples}"
+        own = LEAST_PER_GAUSSIAN * plan.gaussians
+        if plan.samples < max(FEWEST_POINTS, own):
+            why = f"must be at least {FEWEST_POINTS}, and {own}, four times the Gaussians, not {plan.samples}"
             raise TpcError([catalogue.running.bad_option("--samples", why)], program.name, of_program=True)
         each = max(plan.seconds, LEAST_SECONDS) * (4 if rough else 2)
         repeats = request.repeats or next((r for r in REPEATS if r * FEW * each <= SECONDS), REPEATS[-1])

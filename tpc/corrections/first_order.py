@@ -79,16 +79,18 @@ class Ladder:
         half: Moved,
         larger: Moved,
         first_order: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+        rounding: np.ndarray,
         students: float,
     ) -> np.ndarray:
         """The width of every entry of an output: infinite if it is beyond the ladder, NaN if unknown.
 
         whole, half: with the step of the derivatives, and half of it. larger: with all of the ladder.
         first_order: the bias and its error, the variance and its error. Unknown is it where both are 0.
+        rounding: of the bias.
         """
         bias, bias_error, variance, variance_error = first_order
         spread = np.where(variance > KNOWN * variance_error, variance, 0)
-        sure = np.where(np.abs(bias) > KNOWN * bias_error, np.abs(bias), 0)
+        sure = np.where(np.abs(bias) > np.maximum(KNOWN * bias_error, rounding), np.abs(bias), 0)
         allowed = SHARE * np.maximum(sure, np.sqrt(spread))
 
         def beyond(moved: Moved, step: float, other: Moved, its: float, factor: float = 1.0) -> np.ndarray:

@@ -68,8 +68,8 @@ class Correction:
         NaN where there is none, as of a limit 0 (within its error); 1 where no width is off.
         """
         known = np.abs(self.value) > (0 if self.stderr is None else ZERO * self.stderr)
-        aim = np.where(known, (share * np.abs(self.value)) ** 2, 0)
         with np.errstate(all="ignore"):
+            aim = np.where(known, (share * np.abs(self.value)) ** 2, 0)
             n = (self.variance + np.sqrt(self.variance**2 + 4 * aim * self.bias**2)) / (2 * aim)
         certain = (self.variance == 0) & (self.bias == 0)
         certain &= self.variance_stderr is None and self.bias_stderr is None
