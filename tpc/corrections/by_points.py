@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.corrections.differences import REMEDY, Differences, OnPoints, Weighted
+from tpc.corrections.differences import CHUNK, REMEDY, Differences, OnPoints, Weighted
 from tpc.corrections.first_order import Ladder, Moved
 from tpc.corrections.settled import SURE, VANISHES, Repeated, settled
 from tpc.evaluate.checkpoint import Kept
@@ -103,14 +103,25 @@ class Steps:
     @staticmethod
     def of(gaussians: int, directions: int, *, rough: bool) -> Steps:
         few = max(1, min(MOST_SHARED, directions // SHARED))
+        factor = 2 if directions >= SHARED else 4  # of steps, where evaluations are dear
         if rough:
             step = min(MOST_ROUGH, ROUGH / max(1, gaussians) ** 0.5)
-            return Steps(step, directions, Ladder.above(step, few))
-        return Steps(SMOOTH, min(CHECKED, directions), Ladder.above(SMOOTH, few))
+            return Steps(step, directions, Ladder.above(step, few, factor))
+        return Steps(SMOOTH, min(CHECKED, directions), Ladder.above(SMOOTH, few, factor))
 
     def count(self, directions: int) -> int:
         """How many differences are taken on the points of one repeat."""
         return directions + self.checked + self.ladder.count + 2 * self.ladder.directions + 4
+
+    def chunk(self, directions: int) -> int:
+        """How many of one call: calls of one size, with little room left."""
+        count = self.count(directions)
+        return -(-count // -(-count // CHUNK))
+
+    def evaluations(self, directions: int) -> int:
+        """How often the limit is evaluated on the points of one repeat: to both sides, and once a call."""
+        chunk = self.chunk(directions)
+        return -(-self.count(directions) // chunk) * (2 * chunk + 1)
 
 
 def derived(
@@ -135,7 +146,7 @@ def derived(
     names = evaluator.program.reported
     heavy = [name for name in names if name in module.HEAVY]
     with precision(plan.dtype):
-        weighted = Weighted.of(evaluator, given, root)
+        weighted = Weighted.of(evaluator, given, root, steps.chunk(directions))
         try:
             with kept.running:
                 _repeats(weighted, evaluator, seed, directions, steps, heavy, kept, progress)

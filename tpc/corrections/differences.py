@@ -16,7 +16,7 @@ from tpc.plan.plan import SampledPlan
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
 
-CHUNK = 16  # directions that are looked at in one call, each up and down
+CHUNK = 16  # directions that are looked at in one call at most, each up and down
 REMEDY = "take fewer --samples or --signs"  # where memory does not do
 WHILE_MADE, COPIES = 3, 3  # arrays of all directions while they are made, and of those of one call
 
@@ -78,9 +78,13 @@ class Weighted:
     # where widths have points of their own, which of all Gaussians are of which
     rows: tuple[np.ndarray, ...] | None
     evaluate: Any  # compiled by JAX
+    # directions of one call
+    chunk: int
 
     @staticmethod
-    def of(evaluator: Evaluator, given: Mapping[str, Any], root: str | None = None) -> Weighted:
+    def of(
+        evaluator: Evaluator, given: Mapping[str, Any], root: str | None = None, chunk: int = CHUNK
+    ) -> Weighted:
         """root: the input that is n^(-1/2), if there is one, which is moved to both sides, too."""
         import jax
         from jax import lax
@@ -100,7 +104,7 @@ class Weighted:
 
         ratios = tuple(float(law_number(width.ratio, given, ())) for width in evaluator.program.widths)
         rows = _rows(plan) if plan.by_width else None
-        return Weighted(module, module.prepared(given), ratios, rows, jax.jit(evaluate))
+        return Weighted(module, module.prepared(given), ratios, rows, jax.jit(evaluate), chunk)
 
     def memory(self, samples: int, gaussians: int, directions: int) -> float:
         """Bytes that so many directions on `samples` points take, by the compiler's account.
@@ -112,12 +116,14 @@ class Weighted:
         def shape(*axes: int) -> Any:
             return jax.ShapeDtypeStruct(axes, float)
 
-        widths, changes = len(self.ratios), shape(2 * CHUNK + 1, samples)
+        widths, changes = len(self.ratios), shape(2 * self.chunk + 1, samples)
         points, weights, every = shape(gaussians, samples), shape(samples), changes
         if self.rows is not None:
             points = tuple(shape(len(own), samples) for own in self.rows)
             weights, every = (weights,) * widths, (changes,) * widths
-        compiled = self.evaluate.lower(self.inputs, points, weights, every, shape(2 * CHUNK + 1)).compile()
+        compiled = self.evaluate.lower(
+            self.inputs, points, weights, every, shape(2 * self.chunk + 1)
+        ).compile()
         return account(compiled) + made(samples, directions, widths) + BESIDES
 
     def on_points(self, seed: int, k: int) -> OnPoints:
@@ -186,14 +192,15 @@ class OnPoints:
         up: dict[str, list[np.ndarray]] = {}
         down: dict[str, list[np.ndarray]] = {}
         centre: dict[str, np.ndarray] = {}
-        for start in range(0, count, CHUNK):
-            own = slice(start, start + CHUNK)
+        chunk = self.of.chunk
+        for start in range(0, count, chunk):
+            own = slice(start, start + chunk)
             some = [steps[own, None] * part[own] for part in directions]
             size = len(some[0])
             moved = None if shifts is None else shifts[own]
             for name, values in self._values(some, steps[own], moved).items():
                 up.setdefault(name, []).append(values[:size])
-                down.setdefault(name, []).append(values[CHUNK : CHUNK + size])
+                down.setdefault(name, []).append(values[chunk : chunk + size])
                 centre[name] = values[-1]
         slope, bend = {}, {}
         for name, at in centre.items():
@@ -214,8 +221,8 @@ class OnPoints:
     def _values(
         self, changes: list[np.ndarray], steps: np.ndarray, shifts: np.ndarray | None
     ) -> dict[str, np.ndarray]:
-        """The outputs with all changes, with their opposites, and with none: [2 CHUNK + 1, *shape]."""
-        more = ((0, CHUNK - len(changes[0])), (0, 0))
+        """The outputs with all changes, with their opposites, and with none: [2 chunk + 1, *shape]."""
+        more = ((0, self.of.chunk - len(changes[0])), (0, 0))
         padded_steps = np.pad(steps, more[0])
         roots = np.concatenate([padded_steps, -padded_steps, [0.0]])
         padded = [np.pad(part, more) for part in changes]

@@ -56,7 +56,7 @@ class Effort:
     def seconds(self) -> float:
         """Predicted of all directions of all repeats."""
         plan = self.evaluator.plan
-        return plan.repeats * 2 * self.steps.count(self.directions) * plan.seconds
+        return plan.repeats * self.steps.evaluations(self.directions) * plan.seconds
 
     @property
     def memory(self) -> float:

@@ -2,8 +2,8 @@
 
 Weights w + t d, with t = 1/√n, are moved as those of a width n are at random. So differences with a finite
 step say of that width what derivatives say of the widths that tend to infinity: n times its bias, and n
-times its variance. Steps that double are rungs of a ladder of widths, and the first order holds from the
-width on where what is beyond it changes neither by more than a share.
+times its variance. Steps that grow by factors are rungs of a ladder of widths, and the first order holds
+from the width on where what is beyond it changes neither by more than a share.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Steps that double, from the step of the derivatives on, and the directions at each of them."""
+    """Steps that grow by a factor, from that of the derivatives on, and the directions at each."""
 
     # the step of the derivatives
     least: float
@@ -61,8 +61,8 @@ class Ladder:
     directions: int
 
     @staticmethod
-    def above(step: float, directions: int) -> Ladder:
-        larger = [step * 2**k for k in range(1, 64) if step * 2**k <= LARGEST]
+    def above(step: float, directions: int, factor: int) -> Ladder:
+        larger = [step * factor**k for k in range(1, 32) if step * factor**k <= LARGEST]
         return Ladder(step, tuple(larger), directions)
 
     @property
@@ -71,7 +71,7 @@ class Ladder:
 
     def every(self) -> tuple[np.ndarray, np.ndarray]:
         """The step, and which of the first directions, [steps · directions] each."""
-        return np.repeat(self.steps, self.directions), np.tile(range(self.directions), len(self.steps))
+        return np.repeat(self.steps, self.directions), np.tile(np.arange(self.directions), len(self.steps))
 
     def first_order_from(
         self,
