@@ -145,7 +145,7 @@ def first_order_of_draws(
 
     exact: their bias and variance. Outputs are drawn at widths of a ladder, and with the same random numbers
     at two widths that are so large that they tell the linear term of each draw, of mean 0, and the one after,
-    whose mean is the bias. What differs from both is compared. None if that takes too much memory.
+    whose mean is the bias. What differs from both is compared. Empty if that takes too much memory.
     Raises TooLargeError.
     """
     widths = np.array([*LADDER, ALMOST, LIMIT])

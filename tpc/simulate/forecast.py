@@ -16,7 +16,7 @@ import numpy as np
 
 from tpc.simulate.compare import ONE_WIDTH_BIAS, THRESHOLD, gaussian_equivalent
 
-SHARE = 0.25  # of bias and spread, that is beyond their first order at the width from which that holds
+SHARE = 0.25  # of bias and spread, that is beyond their first order at `first_order_from`, by its meaning
 GAUSSIAN = 3.0  # its kurtosis: few seeds do not show a smaller one
 
 
