@@ -118,8 +118,9 @@ def of_corrections(program: tpc.Program, **options: Any) -> tuple[float, Callabl
 
     jax.config.update("jax_enable_x64", True)
     inputs, effort = inputs_of(program), Effort.of(program, Request(**options))
-    weighted, plan = Weighted.of(effort.evaluator, bind_inputs(program, inputs)), effort.evaluator.plan
-    predicted = weighted.memory(plan.samples, plan.gaussians, effort.directions)
+    plan, chunk = effort.evaluator.plan, effort.steps.chunk(effort.directions)
+    weighted = Weighted.of(effort.evaluator, bind_inputs(program, inputs), chunk=chunk)
+    predicted = weighted.memory(plan.samples, plan.gaussians, effort.steps.count(effort.directions))
     return predicted, lambda: program.corrections(inputs, **options)
 
 

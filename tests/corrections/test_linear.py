@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 import tpc
 from tpc.core.inputs import bind_inputs
+from tpc.corrections.drawn import DrawnProgram
 from tpc.corrections.jets import Field, Jet
 from tpc.corrections.linear_program import LinearProgram
 
@@ -162,3 +164,58 @@ def test_the_least_width_within_a_share(share):
     for width, side in ((n, np.less_equal), (n - 1, np.greater)):
         away = np.sqrt(own.variance / width + (own.bias / width) ** 2)
         assert side(away, share * own.value * (1 + 1e-9)).all()
+
+
+# from which width on they hold
+
+
+def test_draws_of_any_width_have_the_law_of_programs_of_that_width():
+    """As narrow as 6, which has fewer directions than there are Gaussians."""
+    program = tpc.parse(JOINT + "t = A @ (A @ (A @ c))\noutput e = mean(t*t)/10\n")
+    inputs = bind_inputs(program, {})
+    drawn = DrawnProgram(program, inputs, (6, 24), 20_000, 64, 0).outputs()
+    for k, n in enumerate((6, 24)):
+        simulated = program.simulate(width=n, seeds=4000).outputs
+        for name, values in simulated.items():
+            own, error = drawn[name][k], (values.var() / len(values) + drawn[name][k].var() / 20_000) ** 0.5
+            assert abs(own.mean() - values.mean()) < 4 * error, (n, name)
+            levels = np.quantile(values, (0.1, 0.5, 0.9))
+            np.testing.assert_allclose((own[:, None] < levels).mean(axis=0), (0.1, 0.5, 0.9), atol=0.025)
+
+
+def test_two_widths_that_are_drawn():
+    """E (1/m) tr (AᵀA)² = ρ + ρ² + ρ/m, exactly, and (AᵀA)³: ρ + 3ρ² + ρ³ + (3ρ + 3ρ²)/m + 4ρ/m²."""
+    program = tpc.load(MATRICES / "marchenko_pastur.tp", dims={"K": 3})
+    found = DrawnProgram(program, bind_inputs(program, {}), (8,), 100_000, 64, 1).outputs()["c"][:, 0]
+    m, p = 8, 1 / 2
+    wanted = [1, p, p + p**2 + p / m, p + 3 * p**2 + p**3 + (3 * p + 3 * p**2) / m + 4 * p / m**2]
+    assert np.all(np.abs(found.mean(axis=1) - wanted) < 4 * found.std(axis=1) / 100_000**0.5)
+
+
+POLYNOMIALS = """
+width n
+vector u : n ~ N(0, 1)
+s = mean(u*u)
+q = mean(u)
+output power = s^20
+output square = (30*q)^2/(1 + (30*q)^2)
+output cube = q^3
+output same = 2 + 0*q
+"""
+
+
+def test_the_width_of_exact_corrections():
+    """E s^k = Π (1 + 2j/n); of the others one is 0 to first order, and one of order 1/n."""
+
+    def beyond(n):
+        first, second = (np.prod(1 + 2 * np.arange(k) / n) for k in (20, 40))
+        return max(abs(n * (first - 1) / 380 - 1), abs(n * (second - first**2) / 800 - 1))
+
+    found = tpc.parse(POLYNOMIALS).corrections()
+    wanted = brentq(lambda n: beyond(n) - 0.25, 100, 1e5)
+    assert abs(found["power"].first_order_from / wanted - 1) < 0.25
+    assert 0.5 < found["square"].first_order_from / (4 * 900) < 2
+    assert np.isnan([found[name].first_order_from for name in ("cube", "same")]).all()
+    kept = tpc.load(MATRICES / "wishart.tp").corrections()["c"].first_order_from
+    assert (np.diff(kept) >= 0).all()
+    assert 30 < kept[-1] < 150  # 67, by many draws

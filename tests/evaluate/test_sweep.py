@@ -247,3 +247,35 @@ output b = eta*mean(v^2)
     assert len(tables) == 1
     rows = [row.removesuffix(r" \\").split(" & ") for row in tables[0].splitlines() if "&" in row]
     assert rows == [[r"$\eta$", "${q}_{59}$", "${q}$"], ["$1$", "$59$", "$1$"], ["$2$", "$118$", "$2$"]]
+
+
+RANDOM_START = """width n
+dim N = 2
+input eta = 0.5, xs[N] = 1
+weight U : n x 1
+weight V : 1 x n
+parametrization ntp
+network f(x) = V @ tanh(U @ x)
+train f for t < 1:
+    batch (1, 0.5)
+    loss mse
+    update sgd(lr = eta)
+output squares[t, i] = f[t](xs[i])^2 for t < 2 for i < N
+output end[i] = f(xs[i]) for i < N
+"""
+
+
+def test_what_is_over_the_start_is_kept(tmp_path):
+    evaluator = tpc.parse(RANDOM_START, name="start").compile(initial="integrate")
+    found = evaluator.sweep({"eta": [0.25, 0.5]}, {"xs": [1, -0.5]})
+    single = evaluator({"eta": 0.5, "xs": [1, -0.5]})
+    for name, outcome in found.outputs.items():
+        for part in ("value", "covariance", "std", "std_error"):
+            np.testing.assert_array_equal(getattr(outcome, part)[1], getattr(single[name], part))
+    table = single["squares"].covariance.reshape(2, 2, 2, 2)[1, :, 1]
+    assert found.summary("squares").std[1] == pytest.approx(table.mean() ** 0.5, rel=1e-12)
+    assert found.summary("end").std[1] == pytest.approx(single["end"].std[-1], rel=1e-12)
+    assert np.shape(found.to_json()["outputs"]["end"]["covariance"]) == (2, 2, 2)
+    found.save(tmp_path / "s.npz")
+    assert np.load(tmp_path / "s.npz")["squares_covariance"].shape == (2, 4, 4)
+    assert f"over the start ± {single['end'].std[-1]:.3g}" in str(found)

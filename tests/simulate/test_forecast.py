@@ -24,6 +24,7 @@ class Prediction:
     variance: np.ndarray
     bias_stderr: np.ndarray | None = None
     variance_stderr: np.ndarray | None = None
+    first_order_from: np.ndarray | None = None
 
 
 def predicted(bias, variance=1.0, **errors):
@@ -69,6 +70,50 @@ def test_what_is_not_predicted_is_not_compared():
     assert report.to_json()["outputs"]["a"]["prediction"]["bias"]["predicted"] is None
 
 
+def bent(widths, least):
+    """Samples whose n·bias is 5 from the width `least` on, and 80 below it."""
+    return [made_up(n, 0.0, bias=5.0 if n >= least else 80.0, seeds=600) for n in widths]
+
+
+@pytest.mark.parametrize(
+    ("bias", "holds", "agrees", "usable"),
+    [
+        *[(5, None, False, 3), (5, 200, True, 2), (-80, 200, False, 2), (5, 500, True, 1)],
+        *[(-80, 500, False, 1), (-80, np.inf, True, 0), (5, np.nan, False, 3), (5, 64, False, 3)],
+    ],
+)
+def test_widths_at_which_the_first_order_holds_are_those_that_are_judged(bias, holds, agrees, usable):
+    own = predicted(bias)
+    own["a"].first_order_from = None if holds is None else np.array(float(holds))
+    report = verify({"a": (0.0, None)}, bent(WIDTHS, 256), corrections=own)
+    found = report.outputs[0].forecast
+    assert report.agrees == agrees
+    assert report.limit_agrees or usable == 3
+    assert found.usable == usable
+    assert [bool(np.isnan(z)) for z in found.bias.z] == [True] * (3 - usable) + [False] * usable
+    data = report.to_json()["outputs"]["a"]["prediction"]
+    assert data["widths_judged"] == usable
+    assert data["first_order_from"] == (int(holds) if holds and np.isfinite(holds) else None)
+
+
+def test_entries_are_judged_at_widths_of_their_own():
+    samples = [replace(s, outputs={"a": np.stack([s.outputs["a"]] * 3, axis=1)}) for s in bent(WIDTHS, 256)]
+    own = Prediction(np.array([5.0, 5.0, -80.0]), np.ones(3), first_order_from=np.array([16, 200, 2000.0]))
+    report = verify({"a": (np.zeros(3), None)}, samples, corrections={"a": own})
+    found = report.outputs[0].forecast
+    assert found.usable.tolist() == [3, 2, 0]
+    assert np.isnan(found.bias.z).tolist() == [
+        [False, True, True],
+        [False, False, True],
+        [False, False, True],
+    ]
+    assert found.bias.z[0][0] > 5
+    assert found.bias.sigma[1] < 5
+    assert np.isnan(found.bias.sigma[2])
+    assert "not judged of 1 of 3 entries" in str(report)
+    assert "the first order holds from n ≈ 2000" in str(report).replace("first\n  ", "first ")
+
+
 def test_chance_is_no_disagreement():
     """Of few seeds and heavy tails a thousand entries agree with what is so."""
     rng = np.random.default_rng(5)
@@ -89,7 +134,7 @@ vector v : n ~ N(0, 1)
 u = A.T @ (A @ v)
 output c = mean(u*u)
 """
-POWERS = "width n\nvector u : n ~ N(0, 1)\noutput c = mean(tanh(u + u^2/n^(1/2)))\n"
+POWERS = "width n\nvector u : n ~ N(0, 1)\noutput c = n*mean(tanh(u + u^2/n) - tanh(u))\n"
 
 
 def test_the_command(tmp_path, capsys):

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from tpc.evaluate.result import Result
 
 
-PATIENCE = 60.0  # predicted seconds that `verify` spends on what it compares finite width with
+PATIENCE = 120.0  # predicted seconds that `verify` spends on what it compares finite width with
 
 
 def add_simulate(commands: Any) -> None:

@@ -15,27 +15,26 @@ from typing import Any
 
 import numpy as np
 
-from tpc.corrections.coefficients import Coefficients, GaussiansOfWidth, scaled, total
-from tpc.corrections.jets import Jet
+from tpc.corrections.coefficients import Coefficients, scaled, total
 
 TINY = 1e-11  # of floats: what rounding leaves of a squared norm, or of a difference, relative to its parts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """A direction, its squared norm and what the matrix makes of it."""
+    """A direction, its squared norm and what the matrix makes of it: as coefficients, or drawn."""
 
-    vector: Coefficients
-    square: Jet
-    image: Coefficients
+    vector: Any
+    square: Any
+    image: Any
 
 
 @dataclass(slots=True)
 class SideOfMatrix:
     """One way to multiply: what has been asked of W, or of Wᵀ."""
 
-    operands: GaussiansOfWidth
-    images: GaussiansOfWidth
+    operands: Any
+    images: Any
     # of a product with a vector of norm 1, in norms that are means: σ², or ρσ² of the transpose
     variance: Any
     # ⟨W x, y⟩ = scale ⟨x, Wᵀ y⟩ of these norms: 1/ρ, or ρ of the transpose

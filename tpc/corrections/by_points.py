@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.corrections.differences import REMEDY, Differences, Weighted
+from tpc.corrections.differences import CHUNK, REMEDY, Differences, OnPoints, Weighted
+from tpc.corrections.first_order import Ladder, Moved
+from tpc.corrections.settled import SURE, VANISHES, Repeated, settled
 from tpc.evaluate.checkpoint import Kept
 from tpc.evaluate.stages import ENOUGH
 from tpc.machine.memory import require_memory
@@ -27,19 +29,22 @@ if TYPE_CHECKING:
 
 # steps t where all functions are smooth: what is left out is of relative order t², and rounding of order
 # 1e-16/t²
-SMOOTH = 2.0**-10
+SMOOTH = 2.0**-12
 # where functions of vectors have kinks or jumps, points have to cross them: as many as are in a band of
 # width t
 ROUGH, MOST_ROUGH = 0.3, 0.1  # over the root of the number of Gaussians, and at most
 CHECKED = 4  # directions of a repeat in which half the step is tried as well, where all is smooth
-APART, SURE = 0.1, 6.0  # of the derivative, and standard errors: steps that differ by more have no limit
-ROUNDING = 1e-13  # of an output
-WHOLE, HALF = "whole", "half"  # steps, in the names of arrays that are kept
+SHARED, MOST_SHARED = 16, 8  # directions, of so many one and at most, with larger steps, and on halves
+ROUNDING = 1e-13  # of an output, and of its derivatives
+# in what is kept: differences with the step of the derivatives, its half, larger ones, on halves of the
+# points, and what powers of n do alone
+WHOLE, HALF, LARGER, FIRST, SECOND, POWERS = "whole", "half", "larger", "first", "second", "powers"
 NO_ERROR = 0.7  # the index of a tail from which on, as in runs of the limit
 NO_LIMIT = (
     "with half the step in the weights of the points, differences change more than those of what has "
     "derivatives: a function bends or jumps at the limit itself, or there are too few points where some bend"
 )
+OF_ROOT = "at width n its mean is off by a multiple of n^(-1/2), so that n times its bias grows"
 INFINITE = (
     "the influence of a point has too heavy a tail for a variance that can be told, or for a finite one"
 )
@@ -53,29 +58,36 @@ class Derived:
     bias_stderr: np.ndarray
     variance: np.ndarray
     variance_stderr: np.ndarray
-    # of all repeats and directions [repeats, directions, *shape]
-    slopes: np.ndarray
+    # the width from which they hold, infinite if beyond those looked at, NaN if unknown
+    first_order_from: np.ndarray
+    slopes: Slopes
     # why entries are NaN, if some are
     reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
-    """Numbers [repeats, directions, *shape], and the factor by which few repeats make an error too small."""
+class Slopes:
+    """First derivatives of an output [repeats, directions, *shape]."""
 
-    values: np.ndarray
-    students: float
-
-    @property
-    def mean(self) -> np.ndarray:
-        found: np.ndarray = self.values.mean(axis=(0, 1))
-        return found
+    whole: np.ndarray
+    # in the first directions, half of how they differ between the two halves of the points: what few points
+    # make of them, of whose square the mean is to be taken off
+    apart: np.ndarray
 
     @property
-    def stderr(self) -> np.ndarray:
-        """The standard error of the mean, by the spread of the repeats."""
-        each = self.values.mean(axis=1)
-        found: np.ndarray = self.students * each.std(axis=0, ddof=1) / len(each) ** 0.5
+    def shape(self) -> tuple[int, ...]:
+        """Of the output."""
+        return self.whole.shape[2:]
+
+    def products(self, other: Slopes) -> np.ndarray:
+        """n·covariance of two outputs, over the axes of both."""
+
+        def mean(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+            count = x.shape[0] * x.shape[1]
+            both: np.ndarray = x.reshape(count, -1).T @ y.reshape(count, -1) / count
+            return both.reshape((*self.shape, *other.shape))
+
+        found: np.ndarray = mean(self.whole, other.whole) - mean(self.apart, other.apart)
         return found
 
 
@@ -83,15 +95,33 @@ class Repeated:
 class Steps:
     """How derivatives are taken."""
 
-    # the step, half of which is tried in `checked` directions of each repeat
+    # half of it is tried in `checked` directions of each repeat
     step: float
     checked: int
+    ladder: Ladder
 
     @staticmethod
     def of(gaussians: int, directions: int, *, rough: bool) -> Steps:
+        few = max(1, min(MOST_SHARED, directions // SHARED))
+        factor = 2 if directions >= SHARED else 4  # of steps, where evaluations are dear
         if rough:
-            return Steps(min(MOST_ROUGH, ROUGH / max(1, gaussians) ** 0.5), directions)
-        return Steps(SMOOTH, min(CHECKED, directions))
+            step = min(MOST_ROUGH, ROUGH / max(1, gaussians) ** 0.5)
+            return Steps(step, directions, Ladder.above(step, few, factor))
+        return Steps(SMOOTH, min(CHECKED, directions), Ladder.above(SMOOTH, few, factor))
+
+    def count(self, directions: int) -> int:
+        """How many differences are taken on the points of one repeat."""
+        return directions + self.checked + self.ladder.count + 2 * self.ladder.directions + 4
+
+    def chunk(self, directions: int) -> int:
+        """How many of one call: calls of one size, with little room left."""
+        count = self.count(directions)
+        return -(-count // -(-count // CHUNK))
+
+    def evaluations(self, directions: int) -> int:
+        """How often the limit is evaluated on the points of one repeat: to both sides, and once a call."""
+        chunk = self.chunk(directions)
+        return -(-self.count(directions) // chunk) * (2 * chunk + 1)
 
 
 def derived(
@@ -102,29 +132,35 @@ def derived(
     directions: int,
     steps: Steps,
     kept: Kept,
+    root: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Derived]:
     """Bias and variance of every output, from so many directions on the points of each repeat.
 
     evaluator: of a sampled plan; where there are several widths, one in which each has points of its own.
-    kept: the repeats that are done, and where those that are not are put. Interrupted (Ctrl-C), what is done
-    is enough if these are two repeats; else raises KeyboardInterrupt.
+    root: the input that is n^(-1/2), if there is one. kept: the repeats that are done, and where those that
+    are not are put. Interrupted (Ctrl-C), what is done is enough if these are two repeats; else raises
+    KeyboardInterrupt.
     """
     plan, module = evaluator.plan, evaluator.module
     names = evaluator.program.reported
     heavy = [name for name in names if name in module.HEAVY]
     with precision(plan.dtype):
+        weighted = Weighted.of(evaluator, given, root, steps.chunk(directions))
         try:
             with kept.running:
-                _repeats(evaluator, given, seed, directions, steps, heavy, kept, progress)
+                _repeats(weighted, evaluator, seed, directions, steps, heavy, kept, progress)
         except KeyboardInterrupt:
             if len(kept) < ENOUGH:
                 raise
         wider = float(module.students(len(kept)))
     done = [outputs for outputs, _ in kept.ordered]
-    found = [(Differences.of_arrays(own, WHOLE), Differences.of_arrays(own, HALF)) for own in done]
+    found = {
+        part: [Differences.of_arrays(own, part) for own in done]
+        for part in (WHOLE, HALF, LARGER, FIRST, SECOND, POWERS)
+    }
     influences = {name: [own[f"influence {name}"] for own in done] for name in heavy}
-    out = {name: _of_output(name, found, steps.step, wider) for name in names}
+    out = {name: _of_output(name, found, steps, wider) for name in names}
     for name in out.keys() & set(module.WILD):
         out[name] = without(out[name], np.array(True), INFINITE)
     for name, own in influences.items():
@@ -133,8 +169,8 @@ def derived(
 
 
 def _repeats(
+    weighted: Weighted,
     evaluator: Evaluator,
-    given: Mapping[str, Any],
     seed: int,
     directions: int,
     steps: Steps,
@@ -143,47 +179,119 @@ def _repeats(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Computes the repeats that are not kept yet. heavy: outputs of which the influences are wanted."""
-    weighted, plan = Weighted.of(evaluator, given), evaluator.plan
-    needed = weighted.memory(plan.samples, plan.gaussians, directions)
+    plan = evaluator.plan
+    needed = weighted.memory(plan.samples, plan.gaussians, steps.count(directions))
     require_memory(needed, evaluator.program.name, remedy=REMEDY, of_program=True)
     for k in range(plan.repeats):
         if k not in kept:
             on = weighted.on_points(seed, k)
             rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k, 1)))
             chosen = on.directions(directions, rng)
-            some = [part[: steps.checked] for part in chosen]
-            whole, half = on.differences(chosen, steps.step), on.differences(some, steps.step / 2)
-            influences = {f"influence {name}": on.influence(chosen, whole.slope[name]) for name in heavy}
-            kept[k] = {**whole.to_arrays(WHOLE), **half.to_arrays(HALF), **influences}, np.zeros(())
+            taken = _taken(on, chosen, steps)
+            slopes = taken[WHOLE].slope
+            influences = {f"influence {name}": on.influence(chosen, slopes[name]) for name in heavy}
+            arrays = [own.to_arrays(part) for part, own in taken.items()]
+            kept[k] = {key: a for own in [*arrays, influences] for key, a in own.items()}, np.zeros(())
         if progress is not None:
             progress(k + 1, plan.repeats)
 
 
+def _taken(on: OnPoints, chosen: list[np.ndarray], steps: Steps) -> dict[str, Differences]:
+    """All differences on the points of a repeat, with a few calls for many of them."""
+    count, few = len(chosen[0]), steps.ladder.directions
+    larger, of_larger = steps.ladder.every()
+    whole = np.arange(count)
+    parts = {
+        WHOLE: (whole, np.full(count, steps.step)),
+        HALF: (whole[: steps.checked], np.full(steps.checked, steps.step / 2)),
+        LARGER: (of_larger, larger),
+        FIRST: (whole[:few], np.full(few, steps.step)),
+        SECOND: (whole[:few], np.full(few, steps.step)),
+        POWERS: (np.full(4, count), steps.step * np.array([1, 1 / 2, 1, 1])),
+    }
+    which, sizes = (np.concatenate([part[i] for part in parts.values()]) for i in (0, 1))
+    ends = np.cumsum([0, *(len(of) for of, _ in parts.values())])
+    at = {part: slice(*ends[i : i + 2]) for i, part in enumerate(parts)}
+    shifts = np.zeros((len(which), len(on.weights)))
+    shifts[at[FIRST]], shifts[at[SECOND]] = on.to_halves
+    shifts[-2:] = on.to_halves
+    with_none = [np.concatenate([part, 0 * part[:1]]) for part in chosen]
+    every = on.differences([part[which] for part in with_none], sizes, shifts)
+    return {part: every.along(some) for part, some in at.items()}
+
+
 def _of_output(
-    name: str, found: Sequence[tuple[Differences, Differences]], step: float, wider: float
+    name: str, found: Mapping[str, Sequence[Differences]], steps: Steps, students: float
 ) -> Derived:
-    whole, half = ([pair[i] for pair in found] for i in range(2))
-    size = np.max([np.abs(own.centre[name]) for own in whole], axis=0)
-    slopes, halved = (np.stack([own.slope[name] for own in part]) for part in (whole, half))
-    bends, halved_bends = (np.stack([own.half_bend[name] for own in part]) for part in (whole, half))
+    def stacked(part: str, what: str) -> np.ndarray:
+        return np.stack([getattr(own, what)[name] for own in found[part]])
+
+    size = np.max([np.abs(own.centre[name]) for own in found[WHOLE]], axis=0)
+    # what powers of n move an output by is the same in all directions: no part of its spread
+    roots = stacked(POWERS, "slope")
+    of_roots = {WHOLE: 0, HALF: 0, LARGER: 0, FIRST: 2, SECOND: 3}
+    slopes = {part: stacked(part, "slope") - roots[:, [k]] for part, k in of_roots.items()}
+    bends = {part: stacked(part, "half_bend") for part in (WHOLE, HALF, LARGER)}
     with np.errstate(all="ignore"):
-        variance = _settled(
-            Repeated(np.square(slopes), wider),
-            Repeated(np.square(halved), wider),
-            np.square(ROUNDING * size / step),
-        )
-        bias = _settled(Repeated(bends, wider), Repeated(halved_bends, wider), ROUNDING * size / step**2)
-    made = Derived(*bias, *variance, slopes, None)
-    return without(made, np.isnan(made.bias) | np.isnan(made.variance), NO_LIMIT)
+        rounding = ROUNDING * np.maximum(size / steps.step, np.abs(bends[WHOLE]).max(axis=(0, 1)))
+        own, variance = _variance(slopes, rounding, students)
+        grows = _grows(Repeated(roots[:, :1], students), Repeated(roots[:, 1:2], students), rounding)
+        whole, half = (Repeated(bends[part], students) for part in (WHOLE, HALF))
+        unit = size / steps.step**2
+        bias, bias_error = (np.where(grows, np.nan, x) for x in _bias(whole, half, unit))
+        moved, halved, larger = (Moved(slopes[part], bends[part]) for part in (WHOLE, HALF, LARGER))
+        known = (bias, bias_error, *variance)
+        holds = steps.ladder.first_order_from(moved, halved, larger, known, ROUNDING * unit, students)
+    made = Derived(bias, bias_error, *variance, holds, own, OF_ROOT if grows.any() else None)
+    return without(made, (np.isnan(made.bias) & ~grows) | np.isnan(made.variance), NO_LIMIT)
+
+
+def _bias(whole: Repeated, half: Repeated, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The bias and its error. unit: what second differences are multiples of rounding of."""
+    found, error = settled(whole, half, ROUNDING * unit)
+    repeats, directions = whole.values.shape[:2]
+    least = np.finfo(float).eps * unit / (repeats * directions) ** 0.5
+    return found, np.hypot(error, np.where(whole.values.any(axis=(0, 1)), least, 0))
+
+
+def _variance(
+    slopes: Mapping[str, np.ndarray], rounding: np.ndarray, students: float
+) -> tuple[Slopes, tuple[np.ndarray, np.ndarray]]:
+    """The slopes without what is rounding, and the variance and its error."""
+    told = {part: np.where(np.abs(own) <= rounding, 0, own) for part, own in slopes.items()}
+    apart = slopes[FIRST] - slopes[SECOND]
+    own = Slopes(told[WHOLE], np.where(np.abs(apart) <= rounding, 0, apart / 2))
+    whole, half, few = (Repeated(np.square(x), students) for x in (own.whole, told[HALF], own.apart))
+    variance, error = settled(whole, half, np.square(rounding), few)
+    some = (told[WHOLE] != slopes[WHOLE]).any(axis=(0, 1))
+    return own, (variance, np.hypot(error, np.where(some, np.square(rounding), 0)))
+
+
+def _grows(root: Repeated, half: Repeated, rounding: np.ndarray) -> np.ndarray:
+    """Whether the mean is off by a multiple of n^(-1/2), by its slopes in that, with the step and half."""
+    there = np.abs(root.mean) > SURE * root.stderr + rounding
+    found: np.ndarray = there & (np.abs(half.mean) > VANISHES * np.abs(root.mean))
+    return found
 
 
 def without(own: Derived, lost: np.ndarray, reason: str) -> Derived:
     """The same without entries that are lost; what has no second derivative has no first one to trust."""
     if not np.any(lost):
         return own
-    parts = (own.bias, own.bias_stderr, own.variance, own.variance_stderr)
-    bias, bias_stderr, variance, variance_stderr = (np.where(lost, np.nan, part) for part in parts)
-    return Derived(bias, bias_stderr, variance, variance_stderr, own.slopes, own.reason or reason)
+
+    def left(part: np.ndarray) -> np.ndarray:
+        found: np.ndarray = np.where(lost, np.nan, part)
+        return found
+
+    return Derived(
+        left(own.bias),
+        left(own.bias_stderr),
+        left(own.variance),
+        left(own.variance_stderr),
+        left(own.first_order_from),
+        own.slopes,
+        own.reason or reason,
+    )
 
 
 def _tailed(own: Derived, influence: np.ndarray, tail_index: Callable[[np.ndarray], float]) -> Derived:
@@ -197,19 +305,3 @@ def _tailed(own: Derived, influence: np.ndarray, tail_index: Callable[[np.ndarra
     wider = np.maximum(1, 0.85 / (1 - 1.15 * np.minimum(index, NO_ERROR)))
     widened = replace(own, bias_stderr=wider * own.bias_stderr, variance_stderr=wider * own.variance_stderr)
     return without(widened, index >= NO_ERROR, INFINITE)
-
-
-def _settled(own: Repeated, halved: Repeated, rounding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and its standard error, NaN where there is none to which smaller steps lead.
-
-    halved: with half the step, in the first directions; what this changes is in the error.
-    """
-    some = Repeated(own.values[:, : halved.values.shape[1]], own.students)
-    difference = Repeated(some.values - halved.values, own.students)
-    change, noise = difference.mean, difference.stderr
-    size = np.sqrt(np.square(some.values).mean(axis=(0, 1)))
-    without = np.abs(change) > np.maximum(SURE * noise, APART * size) + rounding
-    # of an error c t² three quarters go where the step is halved
-    beyond = 4 / 3 * np.sqrt(np.maximum(np.square(change) - np.square(noise), 0))
-    lost = without | ~np.isfinite(own.values).all(axis=(0, 1))
-    return np.where(lost, np.nan, own.mean), np.where(lost, np.nan, np.hypot(own.stderr, beyond))

@@ -16,7 +16,7 @@ from tpc.plan.plan import SampledPlan
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
 
-CHUNK = 16  # directions that are looked at in one call, each up and down
+CHUNK = 16  # directions that are looked at in one call at most, each up and down
 REMEDY = "take fewer --samples or --signs"  # where memory does not do
 WHILE_MADE, COPIES = 3, 3  # arrays of all directions while they are made, and of those of one call
 
@@ -31,6 +31,11 @@ class Differences:
     centre: Mapping[str, np.ndarray]
     slope: Mapping[str, np.ndarray]
     half_bend: Mapping[str, np.ndarray]
+
+    def along(self, some: slice) -> Differences:
+        """Those in some of the directions."""
+        slope, bend = ({name: a[some] for name, a in part.items()} for part in (self.slope, self.half_bend))
+        return Differences(self.centre, slope, bend)
 
     def to_arrays(self, step: str) -> dict[str, np.ndarray]:
         """All of them under names of their own, with that of the step."""
@@ -73,26 +78,33 @@ class Weighted:
     # where widths have points of their own, which of all Gaussians are of which
     rows: tuple[np.ndarray, ...] | None
     evaluate: Any  # compiled by JAX
+    # directions of one call
+    chunk: int
 
     @staticmethod
-    def of(evaluator: Evaluator, given: Mapping[str, Any]) -> Weighted:
+    def of(
+        evaluator: Evaluator, given: Mapping[str, Any], root: str | None = None, chunk: int = CHUNK
+    ) -> Weighted:
+        """root: the input that is n^(-1/2), if there is one, which is moved to both sides, too."""
         import jax
         from jax import lax
 
         module, plan = evaluator.module, evaluator.plan
         assert isinstance(plan, SampledPlan)
 
-        def evaluate(inputs: Any, points: Any, weights: Any, changes: Any) -> Any:
-            """The outputs at weights + change, for all changes [directions, M]."""
+        def evaluate(inputs: Any, points: Any, weights: Any, changes: Any, roots: Any) -> Any:
+            """The outputs at weights + change, for all changes [directions, M], and n^(-1/2) of each."""
 
-            def at(change: Any) -> Any:
-                return module.limit(inputs, points, jax.tree.map(lambda w, c: w + c, weights, change))[0]
+            def at(of: Any) -> Any:
+                change, size = of
+                there = inputs if root is None else {**inputs, root: size}
+                return module.limit(there, points, jax.tree.map(lambda w, c: w + c, weights, change))[0]
 
-            return lax.map(at, changes)
+            return lax.map(at, (changes, roots))
 
         ratios = tuple(float(law_number(width.ratio, given, ())) for width in evaluator.program.widths)
         rows = _rows(plan) if plan.by_width else None
-        return Weighted(module, module.prepared(given), ratios, rows, jax.jit(evaluate))
+        return Weighted(module, module.prepared(given), ratios, rows, jax.jit(evaluate), chunk)
 
     def memory(self, samples: int, gaussians: int, directions: int) -> float:
         """Bytes that so many directions on `samples` points take, by the compiler's account.
@@ -104,17 +116,24 @@ class Weighted:
         def shape(*axes: int) -> Any:
             return jax.ShapeDtypeStruct(axes, float)
 
-        widths, changes = len(self.ratios), shape(2 * CHUNK + 1, samples)
+        widths, changes = len(self.ratios), shape(2 * self.chunk + 1, samples)
         points, weights, every = shape(gaussians, samples), shape(samples), changes
         if self.rows is not None:
             points = tuple(shape(len(own), samples) for own in self.rows)
             weights, every = (weights,) * widths, (changes,) * widths
-        compiled = self.evaluate.lower(self.inputs, points, weights, every).compile()
+        compiled = self.evaluate.lower(
+            self.inputs, points, weights, every, shape(2 * self.chunk + 1)
+        ).compile()
         return account(compiled) + made(samples, directions, widths) + BESIDES
 
     def on_points(self, seed: int, k: int) -> OnPoints:
-        """On those of the k-th repeat."""
-        return OnPoints(self, *self.module.draw(seed, k))
+        """On those of the k-th repeat: two independent halves, that each could do alone."""
+        count = self.module.SAMPLES
+        first, second = (
+            self.module.draw(seed, 2 * k + part, samples=(count + part) // 2)[0] for part in (0, 1)
+        )
+        points = np.concatenate([first, second], axis=1)
+        return OnPoints(self, points, np.full(count, 1 / count), first.shape[1])
 
 
 def _rows(plan: SampledPlan) -> tuple[np.ndarray, ...]:
@@ -136,6 +155,15 @@ class OnPoints:
     of: Weighted
     points: np.ndarray
     weights: np.ndarray
+    # how many points are of the first half
+    first: int
+
+    @property
+    def to_halves(self) -> tuple[np.ndarray, np.ndarray]:
+        """What takes the weights to those of one half alone, [M] each."""
+        own = np.arange(len(self.weights)) < self.first
+        first, second = (np.where(half, 1 / half.sum(), 0.0) - self.weights for half in (own, ~own))
+        return first, second
 
     def directions(self, count: int, rng: np.random.Generator) -> list[np.ndarray]:
         """Random changes of the weights of every width, [count, M] each.
@@ -151,24 +179,35 @@ class OnPoints:
             out.append((root - self.weights * root.sum(axis=1, keepdims=True)) / ratio**0.5)
         return out
 
-    def differences(self, directions: list[np.ndarray], step: float) -> Differences:
+    def differences(
+        self, directions: list[np.ndarray], step: float | np.ndarray, shifts: np.ndarray | None = None
+    ) -> Differences:
+        """step: one for all directions, or one for each.
+
+        shifts: [directions, M], what the weights are changed by before they are moved to both sides; there
+        is no second derivative where they are.
+        """
         count = len(directions[0])
+        steps = np.broadcast_to(step, count)
         up: dict[str, list[np.ndarray]] = {}
         down: dict[str, list[np.ndarray]] = {}
         centre: dict[str, np.ndarray] = {}
-        for start in range(0, count, CHUNK):
-            some = [step * part[start : start + CHUNK] for part in directions]
+        chunk = self.of.chunk
+        for start in range(0, count, chunk):
+            own = slice(start, start + chunk)
+            some = [steps[own, None] * part[own] for part in directions]
             size = len(some[0])
-            for name, values in self._values(some).items():
+            moved = None if shifts is None else shifts[own]
+            for name, values in self._values(some, steps[own], moved).items():
                 up.setdefault(name, []).append(values[:size])
-                down.setdefault(name, []).append(values[CHUNK : CHUNK + size])
+                down.setdefault(name, []).append(values[chunk : chunk + size])
                 centre[name] = values[-1]
-        moved = {name: (np.concatenate(up[name]), np.concatenate(down[name])) for name in centre}
-        return Differences(
-            centre,
-            {name: (high - low) / (2 * step) for name, (high, low) in moved.items()},
-            {name: (high + low - 2 * centre[name]) / (2 * step**2) for name, (high, low) in moved.items()},
-        )
+        slope, bend = {}, {}
+        for name, at in centre.items():
+            high, low = np.concatenate(up[name]), np.concatenate(down[name])
+            t = steps.reshape(-1, *[1] * at.ndim)
+            slope[name], bend[name] = (high - low) / (2 * t), (high + low - 2 * at) / (2 * t**2)
+        return Differences(centre, slope, bend)
 
     def influence(self, directions: list[np.ndarray], slopes: np.ndarray) -> np.ndarray:
         """What `slopes` [directions, *shape] say of the influence of every point, [*shape, points].
@@ -179,14 +218,23 @@ class OnPoints:
         found = [np.tensordot(slopes, part / self.weights, (0, 0)) for part in directions]
         return np.concatenate(found, axis=-1) / len(slopes)
 
-    def _values(self, changes: list[np.ndarray]) -> dict[str, np.ndarray]:
-        """The outputs with all changes, with their opposites, and with none: [2 CHUNK + 1, *shape]."""
-        padded = [np.pad(part, ((0, CHUNK - len(part)), (0, 0))) for part in changes]
-        every = tuple(np.concatenate([part, -part, 0 * part[:1]]) for part in padded)
+    def _values(
+        self, changes: list[np.ndarray], steps: np.ndarray, shifts: np.ndarray | None
+    ) -> dict[str, np.ndarray]:
+        """The outputs with all changes, with their opposites, and with none: [2 chunk + 1, *shape]."""
+        more = ((0, self.of.chunk - len(changes[0])), (0, 0))
+        padded_steps = np.pad(steps, more[0])
+        roots = np.concatenate([padded_steps, -padded_steps, [0.0]])
+        padded = [np.pad(part, more) for part in changes]
+        none = np.zeros_like(padded[0][:1])
+        every = tuple(np.concatenate([part, -part, none]) for part in padded)
+        if shifts is not None:
+            moved = np.pad(shifts, more)
+            every = tuple(part + np.concatenate([moved, moved, none]) for part in every)
         rows = self.of.rows
         if rows is None:
-            found = self.of.evaluate(self.of.inputs, self.points, self.weights, sum(every))
+            found = self.of.evaluate(self.of.inputs, self.points, self.weights, sum(every), roots)
         else:
             points = tuple(self.points[own] for own in rows)
-            found = self.of.evaluate(self.of.inputs, points, (self.weights,) * len(rows), every)
+            found = self.of.evaluate(self.of.inputs, points, (self.weights,) * len(rows), every, roots)
         return {name: np.asarray(value, float) for name, value in found.items()}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
 
 PER_GAUSSIAN, LEAST, LEAST_ROUGH = 16, 256, 2048  # points: a power of two of so many for each Gaussian
+LEAST_PER_GAUSSIAN, FEWEST_POINTS = 4, 16  # points: twice as many as Gaussians in each half of them
 DIRECTIONS, DIRECTIONS_ROUGH, FEW, FEWEST = 256, 512, 16, 4  # on the points of one repeat
 HEAVY = 1024  # points and directions where functions grow fast, so that heavy tails are seen
 REPEATS = (16, 8, 4)  # in turn, until `FEW` directions take a fair time
@@ -55,13 +56,13 @@ class Effort:
     def seconds(self) -> float:
         """Predicted of all directions of all repeats."""
         plan = self.evaluator.plan
-        return plan.repeats * 2 * (self.directions + self.steps.checked) * plan.seconds
+        return plan.repeats * self.steps.evaluations(self.directions) * plan.seconds
 
     @property
     def memory(self) -> float:
         """Bytes, predicted before anything is compiled: of one evaluation, and all directions."""
         plan, widths = self.evaluator.plan, len(self.evaluator.program.widths)
-        return plan.memory + made(plan.samples, self.directions, widths)
+        return plan.memory + made(plan.samples, self.steps.count(self.directions), widths)
 
     @staticmethod
     def of(program: Program, request: Request) -> Effort:
@@ -70,8 +71,9 @@ class Effort:
         evaluator = _on_points(program, request, rough)
         plan = evaluator.plan
         assert isinstance(plan, SampledPlan)
-        if plan.samples < 2 * plan.gaussians:
-            why = f"must be at least {2 * plan.gaussians}, twice the Gaussians, not {plan.samples}"
+        own = LEAST_PER_GAUSSIAN * plan.gaussians
+        if plan.samples < max(FEWEST_POINTS, own):
+            why = f"must be at least {FEWEST_POINTS}, and {own}, four times the Gaussians, not {plan.samples}"
             raise TpcError([catalogue.running.bad_option("--samples", why)], program.name, of_program=True)
         each = max(plan.seconds, LEAST_SECONDS) * (4 if rough else 2)
         repeats = request.repeats or next((r for r in REPEATS if r * FEW * each <= SECONDS), REPEATS[-1])

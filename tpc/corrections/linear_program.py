@@ -82,10 +82,7 @@ class LinearProgram:
         self.program, self.over = unroll(program), over
         self.inputs = inputs
         self.directions = Directions()
-        most = MOST_EXACT if over.exact else MOST_FLOATS
-        self.widths = {
-            w.name: GaussiansOfWidth(over, self.directions, self._law(w.ratio), most) for w in program.widths
-        }
+        self.widths = {w.name: self._width(self._law(w.ratio)) for w in program.widths}
         self.matrices = {matrix.name: matrix for matrix in program.matrices}
         self.sides: dict[tuple[Ref, bool], SideOfMatrix] = {}
         self.values: dict[Ref, Any] = {}
@@ -119,12 +116,30 @@ class LinearProgram:
             slopes[index][:seen] = jet.first
         return Gradients(value, bias, slopes, weights)
 
+    # numbers, vectors and products: a subclass has others
+
+    def _width(self, ratio: Any) -> Any:
+        most = MOST_EXACT if self.over.exact else MOST_FLOATS
+        return GaussiansOfWidth(self.over, self.directions, ratio, most)
+
+    def _constant(self, x: Expr) -> Any:
+        return self._jet(x).value
+
+    def _scaled(self, x: Any, by: Any) -> Any:
+        return scaled(x, by)
+
+    def _total(self, parts: Sequence[Any]) -> Any:
+        return total(parts)
+
+    def _product(self, near: SideOfMatrix, far: SideOfMatrix, x: Any) -> Any:
+        return product(near, far, x)
+
     # laws
 
     def _law(self, x: Expr, at: Mapping[str, int] | None = None) -> Any:
         from tpc.core.traverse import substitute
 
-        return self._jet(substitute(x, {v: Affine(k) for v, k in (at or {}).items()})).value
+        return self._constant(substitute(x, {v: Affine(k) for v, k in (at or {}).items()}))
 
     def _initial(self, group: Gaussians, index: tuple[int, ...]) -> None:
         """The vectors of a group as combinations of independent Gaussians (L D Lᵀ of their covariance)."""
@@ -132,7 +147,7 @@ class LinearProgram:
         width = self.widths[group.width]
         k = len(group.names)
         left = [[self._law(x, at) for x in row] for row in group.covariance]
-        parts = [[scaled(width.one, self.over.jet(self._law(mean, at)))] for mean in group.mean]
+        parts = [[self._scaled(width.one, self.over.jet(self._law(mean, at)))] for mean in group.mean]
         least = 0 if self.over.exact else 1e-12 * max(left[i][i] for i in range(k))
         for i in range(k):
             variance = left[i][i]
@@ -141,11 +156,11 @@ class LinearProgram:
             fresh = width.new(variance)
             shares = [left[j][i] / variance for j in range(k)]
             for j in range(i, k):
-                parts[j].append(scaled(fresh, self.over.jet(shares[j])))
+                parts[j].append(self._scaled(fresh, self.over.jet(shares[j])))
             for j, m in indices_of(range(i + 1, k), range(i + 1, k)):
                 left[j][m] -= shares[j] * shares[m] * variance
         for name, own in zip(group.names, parts, strict=True):
-            self.values[Ref(name, tuple(map(Affine, index)))] = total(own)
+            self.values[Ref(name, tuple(map(Affine, index)))] = self._total(own)
 
     def _side(self, ref: Ref, transposed: bool) -> SideOfMatrix:
         if (ref, transposed) not in self.sides:
@@ -166,7 +181,7 @@ class LinearProgram:
             case MatMul():
                 matrix = self._ref(op.matrix)
                 near, far = self._side(matrix, op.transposed), self._side(matrix, not op.transposed)
-                self.values[out] = product(near, far, self.values[self._ref(op.operand)])
+                self.values[out] = self._product(near, far, self.values[self._ref(op.operand)])
             case Nonlin():
                 width = next(f.width for f in self.program.families if f.name == out.name)
                 assert width is not None
@@ -185,7 +200,7 @@ class LinearProgram:
             if max(abs(x.numerator), x.denominator).bit_length() > MOST_BITS:
                 raise TooLargeError(f"fractions of more than {MOST_BITS} binary digits")
 
-    def _width_of(self, x: Expr) -> GaussiansOfWidth:
+    def _width_of(self, x: Expr) -> Any:
         from tpc.core.expr import values
         from tpc.core.program import all_families
 
@@ -204,37 +219,35 @@ class LinearProgram:
             return int(self.inputs[i.input][tuple(self._index(j, at) for j in i.index)])
         return i.at(at)
 
-    def _scalar(self, ref: Ref) -> Jet:
+    def _scalar(self, ref: Ref) -> Any:
         if ref.name in self.inputs:
             at = tuple(self._index(i, {}) for i in ref.index)
             return self.over.jet(self.inputs[ref.name][at])
-        found: Jet = self.values[ref]
-        return found
+        return self.values[ref]
 
     # expressions
 
-    def _vector(self, x: Expr, width: GaussiansOfWidth) -> Coefficients:
+    def _vector(self, x: Expr, width: Any) -> Any:
         """A vector that is linear in vectors; of a scalar all coordinates are the same."""
         if not is_vector(x):
-            return scaled(width.one, self._jet(x))
+            return self._scaled(width.one, self._jet(x))
         match x:
             case Value(ref):
-                found: Coefficients = self.values[self._ref(ref)]
-                return found
+                return self.values[self._ref(ref)]
             case Add(terms):
-                return total([self._vector(term, width) for term in terms])
+                return self._total([self._vector(term, width) for term in terms])
             case Mul(factors):
                 (own,) = (f for f in factors if is_vector(f))
                 rest = [self._jet(f) for f in factors if not is_vector(f)]
                 out = self._vector(own, width)
                 for factor in rest:
-                    out = scaled(out, factor)
+                    out = self._scaled(out, factor)
                 return out
             case Pow(base, Number(k)) if k == 1:
                 return self._vector(base, width)
         raise NotRationalError(f"{type(x).__name__} of a vector")
 
-    def _mean(self, x: Expr, width: GaussiansOfWidth) -> Jet:
+    def _mean(self, x: Expr, width: Any) -> Any:
         """The mean of what is of second degree in vectors at most."""
         if not is_vector(x):
             return self._jet(x)
@@ -260,7 +273,7 @@ class LinearProgram:
                 return mean
         raise NotRationalError(f"a mean of {type(x).__name__}")
 
-    def _jet(self, x: Expr) -> Jet:
+    def _jet(self, x: Expr) -> Any:
         """A scalar."""
         match x:
             case Number(value):
@@ -323,7 +336,7 @@ def _seed(node: Expr, along: Value) -> Expr | None:
     return (ONE if node == along else ZERO) if isinstance(node, Value) else None
 
 
-def _sum(jets: Sequence[Jet]) -> Jet:
+def _sum(jets: Sequence[Any]) -> Any:
     out = jets[0]
     for jet in jets[1:]:
         out = out + jet

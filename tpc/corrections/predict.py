@@ -16,8 +16,10 @@ from tpc.core.program import Program
 from tpc.corrections.by_points import Derived, derived, without
 from tpc.corrections.coefficients import TooLargeError
 from tpc.corrections.effort import Effort, Request
+from tpc.corrections.first_order import first_order_of_draws
 from tpc.corrections.jets import Field
 from tpc.corrections.linear_program import Gradients, LinearProgram, NotRationalError
+from tpc.corrections.powers import Rooted, rooted
 from tpc.corrections.prediction import Correction, Corrections
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
@@ -30,6 +32,7 @@ from tpc.pipeline import compile_program
 from tpc.plan.options import Options
 from tpc.plan.refusal import UnrepresentableError
 from tpc.plan.space import Linear
+from tpc.show.figures import print_from
 
 Progress = Callable[[int, int], None]
 
@@ -66,16 +69,18 @@ def corrections(
 
     Interrupted (Ctrl-C), returns what the repeats that are done give, if these are two at least;
     `interrupted` and a note say so. Raises KeyboardInterrupt if there is nothing to return; TpcError: inputs
-    that do not fit (TP50x), outputs that are random in the limit or programs with powers of n (TP807),
+    that do not fit (TP50x), outputs that are random in the limit or powers of n that grow (TP807),
     options out of range (TP602), and what a run of the limit may raise; SlowError where patience ends.
     """
     request = _request(program, options)
     given = bind_inputs(program, {} if inputs is None else inputs)
-    require_expansion(program)
+    found = require_expansion(program)
     if not program.reported:
         raise TpcError([catalogue.running.nothing_to_run(program.name)], program.name, of_program=True)
     if request.method != "nodes":
         try:
+            if found.root is not None:
+                raise UnrepresentableError("there are powers of n")
             return _linear(program, given, request)
         except UnrepresentableError as error:
             if request.method == "linear":
@@ -83,7 +88,7 @@ def corrections(
                 raise TpcError([wrong], program.name, of_program=True) from None
     folder = None if checkpoint is None else Path(checkpoint)
     try:
-        return _by_points(program, given, request, limit, progress, patience, folder)
+        return _by_points(program, found, given, request, limit, progress, patience, folder)
     except OSError as error:
         if folder is None:
             raise
@@ -107,13 +112,19 @@ def _request(program: Program, options: Mapping[str, Any]) -> Request:
     return request
 
 
-def require_expansion(program: Program) -> None:
-    """Refuses what has no expansion in 1/n that is computed here. Raises TpcError (TP807, and TP80x)."""
+def require_expansion(program: Program) -> Rooted:
+    """The program with powers of n as those of one input.
+
+    Refuses what has no expansion in 1/n that is computed here. Raises TpcError (TP807, and TP80x).
+    """
     if not has_powers(program):
-        return
+        return Rooted(program, None)
     initial = expand(program).initial
     names = () if initial is None else tuple(s.of.partition("$")[0] for s in initial.scalars)
-    raise TpcError([catalogue.scaling.no_corrections(names)], program.name, of_program=True)
+    found = None if names else rooted(program)
+    if found is None:
+        raise TpcError([catalogue.scaling.no_corrections(names)], program.name, of_program=True)
+    return found
 
 
 # without points
@@ -129,7 +140,8 @@ def _linear(program: Program, given: Mapping[str, np.ndarray], request: Request)
         try:
             with np.errstate(all="ignore"):
                 found = LinearProgram(program, given, Field(exact)).run()
-                outputs = {name: _of_moments(own) for name, own in found.items()}
+                holds = _first_order(program, given, found, request.seed)
+                outputs = {name: _of_moments(own, holds.get(name)) for name, own in found.items()}
         except (NotRationalError, TooLargeError) as error:
             why = f"there are {error}"
             continue
@@ -149,11 +161,21 @@ def _linear(program: Program, given: Mapping[str, np.ndarray], request: Request)
     raise UnrepresentableError(why)
 
 
-def _of_moments(own: Gradients) -> Correction:
+def _first_order(
+    program: Program, given: Mapping[str, np.ndarray], found: Mapping[str, Gradients], seed: int
+) -> dict[str, np.ndarray]:
+    """The widths from which these hold; none of a program that meets too many Gaussians at finite width."""
+    try:
+        return first_order_of_draws(program, given, found, seed)
+    except TooLargeError:
+        return {}
+
+
+def _of_moments(own: Gradients, first_order_from: np.ndarray | None) -> Correction:
     parts = {"value": own.value, "bias": own.bias, "variance": np.asarray(own.variance)}
     value, bias, variance = (np.asarray(part, dtype=float) for part in parts.values())
     exact = parts if own.value.dtype == object else None
-    return Correction(value, None, bias, None, variance, None, exact)
+    return Correction(value, None, bias, None, variance, None, exact, first_order_from)
 
 
 def _exact_covariances(found: Mapping[str, Gradients]) -> dict[tuple[str, str], np.ndarray]:
@@ -168,6 +190,7 @@ def _exact_covariances(found: Mapping[str, Gradients]) -> dict[tuple[str, str], 
 
 def _by_points(
     program: Program,
+    of_root: Rooted,
     given: Mapping[str, np.ndarray],
     request: Request,
     limit: Result | None,
@@ -175,7 +198,7 @@ def _by_points(
     patience: float | None,
     folder: Path | None,
 ) -> Corrections:
-    effort = Effort.of(program, request)
+    effort = Effort.of(of_root.program, request)
     if patience is not None and effort.seconds > patience:
         raise SlowError(effort.seconds)
     if limit is None:
@@ -185,11 +208,12 @@ def _by_points(
     kept = _kept(effort, given, request.seed, folder)
     found = derived(
         effort.evaluator,
-        given,
+        bind_inputs(of_root.program, given),
         seed=request.seed,
         directions=effort.directions,
         steps=effort.steps,
         kept=kept,
+        root=of_root.root,
         progress=progress,
     )
     done, repeats = len(kept), effort.evaluator.plan.repeats
@@ -199,9 +223,17 @@ def _by_points(
         str(effort),
         {name: _of_points(own, limit, name) for name, own in found.items()},
         _covariances(found) if request.covariances else None,
-        (*limit.notes, *kept.notes, *stopped),
+        (*limit.notes, *kept.notes, *_beyond_all(found), *stopped),
         bool(stopped) or limit.interrupted,
     )
+
+
+def _beyond_all(found: Mapping[str, Derived]) -> list[str]:
+    return [
+        f"the first order of `{name}`{' at some entries' * bool(own.bias.shape)} holds {print_from(np.inf)}"
+        for name, own in found.items()
+        if np.isinf(own.first_order_from).any()
+    ]
 
 
 def _kept(effort: Effort, given: Mapping[str, np.ndarray], seed: int, folder: Path | None) -> Kept:
@@ -224,15 +256,12 @@ def _of_points(own: Derived, limit: Result, name: str) -> Correction:
         own.bias_stderr,
         own.variance,
         own.variance_stderr,
+        first_order_from=own.first_order_from,
         reason=own.reason,
     )
 
 
 def _covariances(found: Mapping[str, Derived]) -> dict[tuple[str, str], np.ndarray]:
-    out = {}
-    for a, b in combinations_with_replacement(found, 2):
-        x, y = found[a].slopes, found[b].slopes
-        count = x.shape[0] * x.shape[1]
-        both = x.reshape(count, -1).T @ y.reshape(count, -1) / count
-        out[a, b] = both.reshape((*x.shape[2:], *y.shape[2:]))
-    return out
+    return {
+        (a, b): found[a].slopes.products(found[b].slopes) for a, b in combinations_with_replacement(found, 2)
+    }

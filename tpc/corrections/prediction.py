@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from tpc.show.entries import plain, print_entries
-from tpc.show.figures import with_error
+from tpc.show.entries import plain, print_entries, whole
+from tpc.show.figures import print_from, with_error
 
 FIGURES = (12, 15)  # shown of an exact value, and at most beside an error
 LONGEST = 24  # characters of a fraction that is shown
 DRAWN = 1000  # the width whose fluctuations are drawn
+# standard errors of a variance, as far as the error of its root reaches in as many of its own
+REACHES = (-3, -2, -1, 1, 2, 3)
 ZERO = 5.0  # standard errors within which a limit is 0
 
 
@@ -40,6 +42,9 @@ class Correction:
     variance_stderr: np.ndarray | None
     # the same as exact fractions, arrays of objects; None where they are none
     exact: Mapping[str, np.ndarray] | None = None
+    # the width from which both hold to a quarter, infinite if beyond the widths that were looked at, NaN or
+    # None where it is not known
+    first_order_from: np.ndarray | None = None
     reason: str | None = None
 
     @cached_property
@@ -52,9 +57,9 @@ class Correction:
     def fluctuation_stderr(self) -> np.ndarray | None:
         if self.variance_stderr is None:
             return None
-        root = np.maximum(self.fluctuation, np.sqrt(self.variance_stderr))
-        zeros = np.zeros_like(root)
-        found: np.ndarray = np.divide(self.variance_stderr, 2 * root, out=zeros, where=root > 0)
+        own, error = self.fluctuation, self.variance_stderr
+        ends = [np.abs(np.sqrt(np.maximum(self.variance + k * error, 0)) - own) / abs(k) for k in REACHES]
+        found: np.ndarray = np.maximum.reduce(ends)
         return found
 
     def within(self, share: float) -> np.ndarray:
@@ -63,8 +68,8 @@ class Correction:
         NaN where there is none, as of a limit 0 (within its error); 1 where no width is off.
         """
         known = np.abs(self.value) > (0 if self.stderr is None else ZERO * self.stderr)
-        aim = np.where(known, (share * np.abs(self.value)) ** 2, 0)
         with np.errstate(all="ignore"):
+            aim = np.where(known, (share * np.abs(self.value)) ** 2, 0)
             n = (self.variance + np.sqrt(self.variance**2 + 4 * aim * self.bias**2)) / (2 * aim)
         certain = (self.variance == 0) & (self.bias == 0)
         certain &= self.variance_stderr is None and self.bias_stderr is None
@@ -204,6 +209,8 @@ def _line(own: Correction, within: float | None, width: int | None, i: tuple[int
             parts[-1] += f" (n·variance {variance})"
     else:
         parts += ["√n·fluctuation unknown"]
+    if own.first_order_from is not None and not np.isnan(own.first_order_from[i]):
+        parts += [f"first order {print_from(own.first_order_from[i])}"]
     if within is not None:
         n = own.within(within)[i]
         parts += [f"within {100 * within:g} % " + (f"from n = {n:.0f}" if np.isfinite(n) else "at no n")]
@@ -247,17 +254,11 @@ def _to_json(own: Correction, within: float, width: int | None) -> dict[str, Any
     exact = {} if own.exact is None else {"exact": {k: _fractions(v) for k, v in own.exact.items()}}
     return {
         **{name: plain(None if x is None else np.asarray(x)) for name, x in found.items()},
-        "width": _whole(own.within(within)),
+        "width": whole(own.within(within)),
+        "first_order_from": None if own.first_order_from is None else whole(np.round(own.first_order_from)),
         **exact,
         **({} if own.reason is None else {"reason": own.reason}),
     }
-
-
-def _whole(x: np.ndarray) -> Any:
-    """Nested lists of whole numbers, None where there is none."""
-    if x.ndim:
-        return [_whole(np.asarray(part)) for part in x]
-    return int(x) if np.isfinite(x) else None
 
 
 def _fractions(x: Any) -> Any:

@@ -29,7 +29,7 @@ class Outcome:
     value: np.ndarray
     # the standard error, of the same shape; None where the value is exact
     stderr: np.ndarray | None
-    # over the start, if the result is integrated over it, [size, size]
+    # over the start, if the result is integrated over it, [size, size]; of a sweep after the grid's axes
     covariance: np.ndarray | None = None
     # where `stderr` is inf, why no error can be told
     reason: str | None = None
@@ -54,7 +54,7 @@ class Outcome:
         return (
             None
             if self.covariance is None
-            else np.sqrt(np.maximum(np.diag(self.covariance), 0)).reshape(self.value.shape)
+            else np.sqrt(np.maximum(np.diagonal(self.covariance, 0, -2, -1), 0)).reshape(self.value.shape)
         )
 
     @property

@@ -52,17 +52,25 @@ class Sweep:
     def summary(self, name: str) -> Outcome:
         """An output as one number for each point: the last entry along its first axis, the mean of others.
 
-        Of a mean the standard error is the largest one of its entries. Without entries it is NaN.
+        Of a mean the standard error is the largest one of its entries, and so is that of its deviation over
+        the start, which has their covariances. Without entries it is NaN.
         """
-        grid = self.diverged.ndim
-        value, stderr = self.outputs[name].value, self.outputs[name].stderr
+        grid, own = self.diverged.ndim, self.outputs[name]
+        value, parts = own.value, [own.stderr, own.std_error]
         if not value.size:
             return Outcome(np.full(self.diverged.shape, np.nan), None)
-        if value.ndim > grid and value.shape[grid]:
+        shown = np.zeros(value.shape[grid:])  # what an entry counts for
+        shown[self._last(name) if shown.ndim else ...] = 1
+        shown /= shown.sum()
+        if shown.ndim:
             value = value.take(-1, grid)
-            stderr = None if stderr is None else stderr.take(-1, grid)
+            parts = [None if part is None else part.take(-1, grid) for part in parts]
         over = tuple(range(grid, value.ndim))
-        return Outcome(value.mean(over), None if stderr is None else stderr.max(over, initial=0))
+        stderr, std_error = (None if part is None else part.max(over, initial=0) for part in parts)
+        covariance = own.covariance
+        if covariance is not None:
+            covariance = (shown.ravel() @ covariance @ shown.ravel())[..., None, None]
+        return Outcome(value.mean(over), stderr, covariance, std_error=std_error)
 
     def label(self, name: str) -> str:
         """What `summary` is of an output."""
@@ -224,7 +232,10 @@ def _folded(lines: list[str], left_out: int) -> list[str]:
 def _shown(outcome: Outcome, at: tuple[int, ...]) -> str:
     value = float(outcome.value[at])
     error = 0.0 if outcome.stderr is None else float(outcome.stderr[at])
-    return with_error(value, error, 8, 10) if np.isfinite(value) else "diverged"
+    if not np.isfinite(value):
+        return "diverged"
+    spread = "" if outcome.std is None else f", over the start ± {float(outcome.std[at]):.3g}"
+    return f"{with_error(value, error, 8, 10)}{spread}"
 
 
 def sweep(
@@ -273,17 +284,26 @@ def _collected(
 def _gathered(found: Sequence[Outcome], diverged: np.ndarray) -> Outcome:
     """An output over the grid; its errors are 0 at points where it is exact, None if it is so at all.
 
-    A limit may be exact to rounding at some points, and lose digits at others.
+    A limit may be exact to rounding at some points, and lose digits at others. So it is with what there is
+    over the start.
     """
-    first = found[0].value
 
-    def over_grid(made: Sequence[np.ndarray]) -> np.ndarray:
-        missing = [np.full_like(first, np.nan)] * (diverged.size - len(made))
-        return np.stack([*made, *missing]).reshape(*diverged.shape, *first.shape)
+    def over_grid(made: Sequence[np.ndarray | None]) -> np.ndarray | None:
+        like = next((part for part in made if part is not None), None)
+        if like is None:
+            return None
+        missing = [np.full_like(like, np.nan)] * (diverged.size - len(made))
+        there = [np.zeros_like(like) if part is None else part for part in made]
+        return np.stack([*there, *missing]).reshape(*diverged.shape, *like.shape)
 
-    errors = [np.zeros_like(first) if own.stderr is None else own.stderr for own in found]
-    exact = all(own.stderr is None for own in found)
-    return Outcome(over_grid([own.value for own in found]), None if exact else over_grid(errors))
+    value = over_grid([own.value for own in found])
+    assert value is not None
+    return Outcome(
+        value,
+        over_grid([own.stderr for own in found]),
+        over_grid([own.covariance for own in found]),
+        std_error=over_grid([own.std_error for own in found]),
+    )
 
 
 def checked_axes(

@@ -50,6 +50,13 @@ def plain(x: Any) -> Any:
     return float(x) if x is not None and np.isfinite(x) else None
 
 
+def whole(x: np.ndarray) -> Any:
+    """Nested lists of whole numbers, None where there is none."""
+    if x.ndim:
+        return [whole(np.asarray(part)) for part in x]
+    return int(x) if np.isfinite(x) else None
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """Where an array leaves the finite range.

@@ -32,3 +32,10 @@ def with_error(value: float, error: float, figures: int, most: int) -> str:
     if needed > most or places > most or error >= LARGEST_PLAIN:
         return f"{value:.{min(needed, most)}g} ± {error:.2g}"
     return f"{value:.{max(0, places)}f} ± {error:.{max(0, places)}f}"
+
+
+def print_from(width: float) -> str:
+    """From which width on something holds, about; infinite beyond those that were looked at."""
+    if not math.isfinite(width):
+        return "from no width that was looked at"
+    return f"from n ≈ {float(f'{width:.2g}'):.0f}"

@@ -57,6 +57,7 @@ class Slope:
 
     estimate: float | None
     stderr: float | None
+    # how many widths it is judged by: at which the first order in 1/n holds
     widths: int
 
     @property
@@ -104,8 +105,12 @@ def gap(
     limit: np.ndarray,
     limit_stderr: np.ndarray,
     dtype: str,
+    bias: np.ndarray | float = 0.0,
 ) -> Gap:
-    """values: by width, [seeds, *shape]. dtype: the coarser precision, for rounding errors."""
+    """values: by width, [seeds, *shape]. dtype: the coarser precision, for rounding errors.
+
+    bias: n times that of the means, as far as it is known to be large; what one width allows for it.
+    """
     seeds = [len(v) for v in values]
     a = extrapolation(widths, seeds)
     size = sizes(values, limit)  # what follows is in units of it: squares of what is tiny are not 0
@@ -119,6 +124,7 @@ def gap(
     allowed = np.zeros_like(limit)
     if len(widths) == 1:
         scale = np.maximum(np.abs(limit) / size, np.sqrt(widths[0] * seeds[0] * variances[0]))
+        scale = np.maximum(scale, np.abs(bias) / size)
         allowed = ONE_WIDTH_BIAS * scale / widths[0]
     beyond = np.maximum(np.abs(estimate) - allowed, 0)
     with np.errstate(over="ignore"):  # infinitely many, where seeds do not differ

@@ -3,7 +3,7 @@
 To first order the mean over seeds at width n is `limit + bias/n`, and the variance `variance/n`; what is
 left is one order smaller. So n (mean − limit) and n·variance are extrapolated to n = ∞, as the means are in
 `compare`, and compared with the prediction. With one width, which tells no order from the next, ten times
-the next order is allowed for.
+the next order is allowed for, or what is known of it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from tpc.simulate.compare import ONE_WIDTH_BIAS, THRESHOLD, gaussian_equivalent
 
+SHARE = 0.25  # of bias and spread, that is beyond their first order at `first_order_from`, by its meaning
 GAUSSIAN = 3.0  # its kurtosis: few seeds do not show a smaller one
 
 
@@ -33,6 +34,10 @@ class Predicted(Protocol):
 
     @property
     def variance_stderr(self) -> np.ndarray | None: ...
+
+    @property
+    def first_order_from(self) -> np.ndarray | None:
+        """The width from which this holds, to a quarter; NaN where it is unknown, None if it is for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,9 @@ class Forecast:
 
     bias: Agreement
     variance: Agreement
+    # the width from which it holds, if it is known, and at how many of the widths it is judged
+    first_order_from: np.ndarray | None
+    usable: np.ndarray
 
     @property
     def agrees(self) -> bool:
@@ -73,7 +81,10 @@ def forecast(
     predicted: Predicted,
     rounding: float,
 ) -> Forecast:
-    """values: by width, [seeds, *shape]. rounding: what of the values is put down to it."""
+    """At widths at which the first order holds.
+
+    values: by width, [seeds, *shape]. rounding: what of the values is put down to it.
+    """
     n = np.asarray(widths, dtype=float).reshape(-1, *[1] * limit.ndim)
     seeds = np.asarray([len(v) for v in values], dtype=float).reshape(n.shape)
     means, variances = (np.stack([f(v) for v in values]) for f in (_mean, _variance))
@@ -88,13 +99,27 @@ def forecast(
     of_means = whole / seeds + rounding**2
     of_variances = np.square(whole) * shares + rounding**4
     next_order = np.maximum(np.maximum(variance, np.square(bias)), 0)
+    holds = predicted.first_order_from
+    beyond = 0.0 if holds is None else SHARE * np.nan_to_num(holds, nan=0.0, posinf=0.0)
+    size = np.maximum(np.abs(bias), np.sqrt(np.maximum(variance, 0)))
     of_bias = _against(
-        (bias, bias_error), n * (means - limit), n * n * of_means, seeds, n, np.sqrt(next_order), limit_stderr
+        (bias, bias_error),
+        n * (means - limit),
+        n * n * of_means,
+        seeds,
+        n,
+        np.maximum(np.sqrt(next_order) * ONE_WIDTH_BIAS, size * beyond),
+        limit_stderr,
     )
     of_variance = _against(
-        (variance, variance_error), n * variances, n * n * of_variances, seeds, n, next_order
+        (variance, variance_error),
+        n * variances,
+        n * n * of_variances,
+        seeds,
+        n,
+        np.maximum(next_order * ONE_WIDTH_BIAS, np.maximum(variance, 0) * beyond),
     )
-    return Forecast(of_bias, of_variance)
+    return Forecast(of_bias, of_variance, predicted.first_order_from, np.full(limit.shape, len(widths)))
 
 
 def _against(
@@ -108,14 +133,15 @@ def _against(
 ) -> Agreement:
     """`scaled` [widths, *shape] extrapolated to n = ∞, against what is predicted, with its error.
 
-    variances: of `scaled`. shift: the error of what is the same at all widths before it is scaled by n.
+    variances: of `scaled`. next_order: n times what one width allows for what is beyond the first order.
+    shift: the error of what is the same at all widths before it is scaled by n.
     """
     a = _coefficients(n.ravel(), seeds.ravel(), growing=shift is not None).reshape(n.shape)
     wanted, error = predicted
     estimate, parts = (a * scaled).sum(axis=0), np.square(a) * variances
     common = np.zeros_like(n) if shift is None else n * shift
     variance = parts.sum(axis=0) + np.square((a * common).sum(axis=0)) + np.square(error)
-    allowed = ONE_WIDTH_BIAS * next_order / n[0] if len(n) == 1 else 0.0
+    allowed = next_order / n[0] if len(n) == 1 else 0.0
     with np.errstate(all="ignore"):
         z = (scaled - wanted) / np.sqrt(variances + np.square(common) + np.square(error))
         beyond = np.maximum(np.abs(estimate - wanted) - allowed, 0)

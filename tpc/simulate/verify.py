@@ -6,14 +6,13 @@ Does the program, as it gets wider, tend to the numbers that its limit gives?
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tpc.show.entries import plain
-from tpc.show.figures import figures_of, with_error
+from tpc.show.figures import figures_of, print_from, with_error
 from tpc.simulate.compare import (
     FLOORS,
     ONE_WIDTH_BIAS,
@@ -22,11 +21,11 @@ from tpc.simulate.compare import (
     Gap,
     Slope,
     fitted_slope,
-    gap,
     rest,
     rms_errors,
 )
-from tpc.simulate.forecast import Forecast, Predicted, forecast
+from tpc.simulate.forecast import Forecast, Predicted
+from tpc.simulate.judged import judged_forecast, judged_gap, usable_widths
 from tpc.simulate.samples import Samples
 
 Limits = Mapping[str, tuple[Any, Any | None]]
@@ -65,8 +64,18 @@ class OutputComparison:
 
     @property
     def agrees(self) -> bool:
-        predicted = self.forecast is None or self.forecast.agrees
-        return self.gap.agrees and self.slope.agrees and predicted
+        return self.limit_agrees and not self.disagreeing
+
+    @property
+    def limit_agrees(self) -> bool:
+        return self.gap.agrees and self.slope.agrees
+
+    @property
+    def disagreeing(self) -> tuple[str, ...]:
+        """What of finite width is not as predicted: bias, spread."""
+        own = self.forecast
+        parts = () if own is None else (("bias", own.bias), ("spread", own.variance))
+        return tuple(what for what, part in parts if not part.agrees)
 
     @property
     def worst(self) -> tuple[int, ...]:
@@ -94,9 +103,18 @@ class Report:
         return all(output.agrees for output in self.outputs)
 
     @property
+    def limit_agrees(self) -> bool:
+        """Whether the limit does, whatever is said of what is predicted of finite width."""
+        return all(output.limit_agrees for output in self.outputs)
+
+    @property
     def title(self) -> str:
-        """Whether the limit agrees, with what."""
-        head = f"{self.program}: the limit {'agrees' if self.agrees else 'DISAGREES'} with finite width"
+        """What agrees, or does not, with what."""
+        head = f"{self.program}: the limit {'agrees' if self.limit_agrees else 'DISAGREES'} with finite width"
+        off = {what for output in self.outputs for what in output.disagreeing}
+        if off:
+            what = " and ".join(what for what in ("bias", "spread") if what in off)
+            head += f", the predicted {what} {'DISAGREE' if len(off) > 1 else 'DISAGREES'}"
         seeds = str(self.seeds[0]) if len(set(self.seeds)) == 1 else ", ".join(map(str, self.seeds))
         return f"{head} (n = {', '.join(map(str, self.widths))}; {seeds} seeds)"
 
@@ -133,9 +151,12 @@ class Report:
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def to_json(self) -> dict[str, Any]:
+        from tpc.simulate.verify_data import comparison_to_json
+
         return {
             "program": self.program,
             "agrees": self.agrees,
+            "limit_agrees": self.limit_agrees,
             "widths": list(self.widths),
             "seeds": list(self.seeds),
             "outputs": {output.name: comparison_to_json(output) for output in self.outputs},
@@ -165,10 +186,12 @@ def verify(
     statistics); it disagrees if the extrapolation is more than 5 σ from the limit, its own error and the
     limit's combined, with Student's correction for few seeds. With one width, which tells no bias from a gap,
     `10·max(|limit|, √n·spread)/n` is allowed for the bias. With three widths, an output disagrees as well if
-    its error clearly does
-    not go down: if the slope of log RMS error against log n is more than 3 of its standard errors above -1/4.
+    its error clearly does not go down: if the slope of log RMS error against log n is more than 3 of its
+    standard errors above -1/4.
     corrections: what is predicted of finite width (`Program.corrections`), by output: bias and spread are
-    compared with it, and to disagree with it by more than 5 σ is to disagree. notes: to be shown.
+    compared with it, and to disagree with it by more than 5 σ is to disagree. Where it tells the width from
+    which the first order in 1/n holds, an entry is judged at wider ones alone, and its limit, if there are
+    none, at the widest. notes: to be shown.
     random: that the limits are means of what is random in the limit (integrated over the start), so that only
     means are compared, and no slopes. An output without entries is left out.
     Raises ValueError: no samples, a width twice, fewer than two seeds, outputs that are not the limits'.
@@ -219,15 +242,16 @@ def _compare(
         for n, v, r, e in zip(widths, values, rms, rms_errs, strict=True)
     )
     slope = fitted_slope(widths, rms, rms_errs, rounding)
-    slope = Slope(None, None, len(widths)) if random else slope
+    usable = int(usable_widths(widths, predicted, limit.shape).min(initial=len(widths)))
+    slope = Slope(None, None, usable) if random else replace(slope, widths=usable)
     return OutputComparison(
         name,
         limit,
         None if stderr is None else error,
         rows,
-        gap(widths, values, limit, error, dtype),
+        judged_gap(widths, values, limit, error, dtype, predicted),
         slope,
-        None if predicted is None else forecast(widths, values, limit, error, predicted, rounding),
+        None if predicted is None else judged_forecast(widths, values, limit, error, predicted, rounding),
     )
 
 
@@ -308,9 +332,25 @@ def _predictions(output: OutputComparison, at: tuple[int, ...]) -> list[str]:
             lines.append(f"{what} {part.estimate[at]:.3g}: none is predicted")
             continue
         agrees = "" if part.sigma[at] <= THRESHOLD else ": DISAGREES"
+        judged = f"{part.sigma[at]:.1f} σ{agrees}" if own.usable[at] else "not judged"
         lines.append(
             f"{what} {part.estimate[at]:.3g} ± {part.stderr[at]:.2g}, predicted {part.predicted[at]:.3g}, "
-            f"{part.sigma[at]:.1f} σ{agrees}"
+            f"{judged}"
+        )
+    return [*lines, *_unjudged(own, at, len(output.rows))]
+
+
+def _unjudged(own: Forecast, at: tuple[int, ...], widths: int) -> list[str]:
+    """Where the first order does not hold at all of the widths."""
+    holds, usable = own.first_order_from, own.usable
+    if holds is None:
+        return []
+    lines = [f"the first order holds {print_from(holds[at])}"] if usable[at] < widths else []
+    nowhere = usable == 0
+    if nowhere.sum() > nowhere[at]:
+        lines.append(
+            f"bias and spread are not judged of {nowhere.sum()} of {usable.size} entries, of which the first "
+            f"order holds {print_from(holds[nowhere].min())} at the earliest"
         )
     return lines
 
@@ -319,7 +359,7 @@ def verdict(output: OutputComparison) -> list[str]:
     at, g = output.worst, output.gap
     bias = (
         f"beyond a bias of {g.allowed[at]:.2g} ({ONE_WIDTH_BIAS:g}·scale/n, as one width cannot tell)"
-        if len(output.rows) == 1
+        if g.allowed[at]
         else "as n → ∞"
     )
     words = "agrees" if g.agrees else "disagrees" if np.isfinite(g.sigma[at]) else "disagrees (not finite)"
@@ -333,48 +373,3 @@ def verdict(output: OutputComparison) -> list[str]:
             + ("" if output.slope.agrees else ": it does not go down")
         )
     return [*lines, *_predictions(output, at)]
-
-
-def comparison_to_json(output: OutputComparison) -> dict[str, Any]:
-    """Numbers or nested lists, null for what is not finite."""
-    rows = [
-        {
-            "width": r.width,
-            "mean": plain(r.mean),
-            "std": plain(r.spread),
-            "stderr": plain(r.stderr),
-            "deviation": plain(r.deviation),
-            "rms_error": plain(r.rms),
-            "rms_error_stderr": plain(r.rms_stderr),
-        }
-        for r in output.rows
-    ]
-    g, slope = output.gap, output.slope
-    return {
-        "agrees": output.agrees,
-        "limit": plain(output.limit),
-        "limit_stderr": None if output.stderr is None else plain(output.stderr),
-        "widths": rows,
-        "gap": {
-            "value": plain(g.estimate),
-            "stderr": plain(g.stderr),
-            "sigma": plain(g.sigma),
-            "allowed": plain(g.allowed),
-        },
-        "slope": {"value": plain(slope.estimate), "stderr": plain(slope.stderr)},
-        **({} if output.forecast is None else {"prediction": forecast_to_json(output.forecast)}),
-    }
-
-
-def forecast_to_json(own: Forecast) -> dict[str, Any]:
-    return {
-        what: {
-            "agrees": part.agrees,
-            "predicted": plain(part.predicted),
-            "value": plain(part.estimate),
-            "stderr": plain(part.stderr),
-            "sigma": plain(part.sigma),
-            "z": [plain(z) for z in part.z],
-        }
-        for what, part in (("bias", own.bias), ("variance", own.variance))
-    }

@@ -94,7 +94,10 @@ def dim_size(at: Span, value: int, limit: int) -> Diagnostic:
 
 def bad_target(at: Span) -> Diagnostic:
     return Diagnostic(
-        "TP309", "the left side of `=` must be a name or a member of a family, as in `x[t+1]`", Label(at)
+        "TP309",
+        "the left side of `=` must be a name or a member of a family, as in `x[t+1]`",
+        Label(at),
+        help="give what is on the right a name of its own; a function is made by `def f(x) = …`",
     )
 
 

@@ -66,13 +66,19 @@ def kind_unknown(at: Span, name: str) -> Diagnostic:
 
 def condition_misplaced(at: Span) -> Diagnostic:
     return Diagnostic(
-        "TP208", "a comparison can only be the first argument of `where(condition, x, y)`", Label(at)
+        "TP208",
+        "a comparison can only be the first argument of `where(condition, x, y)`",
+        Label(at),
+        help="as a number it is `where(condition, 1, 0)`",
     )
 
 
 def condition_due(at: Span) -> Diagnostic:
     return Diagnostic(
-        "TP209", "the first argument of `where` must be a comparison, as in `where(x > 0, x, y)`", Label(at)
+        "TP209",
+        "the first argument of `where` must be a comparison, as in `where(x > 0, x, y)`",
+        Label(at),
+        help="compare it with a number; of two conditions one `where` stands in the other",
     )
 
 

@@ -8,7 +8,10 @@ from tpc.diagnostics.spans import Span
 
 def width_ratio(at: Span, first: str) -> Diagnostic:
     return Diagnostic(
-        "TP401", f"a further width is a multiple of the first, as in `width m = 2*{first}`", Label(at)
+        "TP401",
+        f"a further width is a multiple of the first, as in `width m = 2*{first}`",
+        Label(at),
+        help=f"put a number or an input in front, as in `width m = r*{first}`; what does not grow is a `dim`",
     )
 
 
@@ -80,7 +83,12 @@ def matrix_mean(at: Span) -> Diagnostic:
 
 
 def impossible_law(at: Label | None, what: str, value: float, wanted: str) -> Diagnostic:
-    return Diagnostic("TP409", f"{what} is {value:g}, and must be {wanted}", at)
+    return Diagnostic(
+        "TP409",
+        f"{what} is {value:g}, and must be {wanted}",
+        at,
+        help="change the number, or the inputs that it is made of",
+    )
 
 
 def option_of_width(at: Span, name: str, width: str) -> Diagnostic:

@@ -57,7 +57,10 @@ def unknown_function(at: Span, name: str, known: Iterable[str]) -> Diagnostic:
 def arguments(at: Span, name: str, least: int, most: int, given: int) -> Diagnostic:
     wanted = str(least) if least == most else f"{least} to {most}"
     return Diagnostic(
-        "TP106", f"`{name}` takes {wanted} argument{'' if wanted == '1' else 's'}, not {given}", Label(at)
+        "TP106",
+        f"`{name}` takes {wanted} argument{'' if wanted == '1' else 's'}, not {given}",
+        Label(at),
+        help=f"write `{name}({', '.join(['…'] * least)})`",
     )
 
 

@@ -29,7 +29,10 @@ def weight_empty(at: Span) -> Diagnostic:
 
 def weight_family(at: Span) -> Diagnostic:
     return Diagnostic(
-        "TP705", "how many weights a family has is a whole number, made of dims and numbers", Label(at)
+        "TP705",
+        "how many weights a family has is a whole number, made of dims and numbers",
+        Label(at),
+        help="as in `dim K = 3` and `weight W[k < K] : n x n`",
     )
 
 
@@ -252,6 +255,7 @@ def network_rounds(at: Span, limit: int) -> Diagnostic:
         f"a family whose members are made one from another has at most {limit:,} of them, known before the "
         "program runs",
         Label(at),
+        help="take fewer, of a count that is made of dims and numbers",
     )
 
 
@@ -355,4 +359,5 @@ def pad_amount(at: Span) -> Diagnostic:
         "TP723",
         "how many zeros `pad` puts around an array is a whole number, made of numbers and dims",
         Label(at),
+        help="as in `pad(x, 1)`, or `dim r = 2` and `pad(x, r)`",
     )

@@ -110,7 +110,7 @@ def rule_part(at: Span, what: str) -> Diagnostic:
 
 
 def rule_name(at: Span, name: str, why: str) -> Diagnostic:
-    return Diagnostic("TP746", f"`{name}` {why}", Label(at))
+    return Diagnostic("TP746", f"`{name}` {why}", Label(at), help="give it another name")
 
 
 def own_first_step(at: Span, name: str) -> Diagnostic:

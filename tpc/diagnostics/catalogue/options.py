@@ -29,7 +29,12 @@ def option_flag(at: Span, name: str) -> Diagnostic:
 
 
 def option_range(at: Span, name: str, wanted: str) -> Diagnostic:
-    return Diagnostic("TP702", f"the option `{name}` must be {wanted}", Label(at))
+    return Diagnostic(
+        "TP702",
+        f"the option `{name}` must be {wanted}",
+        Label(at),
+        help=f"write another value, `{name} = …`",
+    )
 
 
 def option_not_given(at: Span, name: str, what: str) -> Diagnostic:

@@ -64,7 +64,7 @@ def rough_series(at: Label | None, what: str, function: str) -> Diagnostic:
         f"the limit depends on how `{what}` changes at an order below its first one, and {function} has no "
         "derivative there",
         at,
-        help=None
+        help="take a function that is smooth, or is applied to what has no powers of n"
         if function != "where"
         else "its two values differ at the edge of its condition, by numbers: they were compared where "
         "random lines meet it",
@@ -121,9 +121,10 @@ def no_corrections(random: Sequence[str]) -> Diagnostic:
         )
     return Diagnostic(
         "TP807",
-        "the program has powers of n: its limit leaves terms of lower order out, which its corrections in "
-        "1/n are made of, too",
-        help="`tpc simulate` runs it at finite width; in `parametrization mup` there are no powers of n",
+        "the program has powers of n that grow, or are none of n^(-1/2): its limit leaves terms of lower "
+        "order out, which they make as large as its corrections in 1/n",
+        help="`tpc simulate` runs it at finite width; corrections are of programs with n^(-1/2), 1/n, … "
+        "alone; in `parametrization mup` there are no powers of n",
     )
 
 

@@ -134,12 +134,20 @@ def indentation(at: Span, why: str) -> Diagnostic:
 
 
 def number_size(at: Span) -> Diagnostic:
-    return Diagnostic("TP008", "this number is too long or outside 1e-300 … 1e300", Label(at))
+    return Diagnostic(
+        "TP008",
+        "this number is too long or outside 1e-300 … 1e300",
+        Label(at),
+        help="write fewer digits, or choose units in which numbers are of moderate size",
+    )
 
 
 def bad_identifier(at: Span, text: str) -> Diagnostic:
     return Diagnostic(
-        "TP009", f"`{text}` is not a name: names are letters, digits and underscores", Label(at)
+        "TP009",
+        f"`{text}` is not a name: names are letters, digits and underscores",
+        Label(at),
+        help="begin it with a letter, of any alphabet, as in `x_1` or `ξ`",
     )
 
 
@@ -149,5 +157,8 @@ def expected_word(at: Span, found: str, wanted: str, help_: str) -> Diagnostic:
 
 def misplaced(at: Span, what: str) -> Diagnostic:
     return Diagnostic(
-        "TP011", f"{what} belongs to the top level of the program, not inside a loop", Label(at)
+        "TP011",
+        f"{what} belongs to the top level of the program, not inside a loop",
+        Label(at),
+        help="put it before the loop, without indentation",
     )

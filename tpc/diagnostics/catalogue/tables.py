@@ -45,7 +45,12 @@ def matrix_in_a_table(at: Span, name: str) -> Diagnostic:
 
 
 def table_misplaced(at: Span, what: str) -> Diagnostic:
-    return Diagnostic("TP225", f"{what} must be a vector or a scalar, and this is a table", Label(at))
+    return Diagnostic(
+        "TP225",
+        f"{what} must be a vector or a scalar, and this is a table",
+        Label(at),
+        help="of a table A, `A @ x` is a vector and `mean(A^2)` a scalar",
+    )
 
 
 def output_of_table(at: Span, name: str) -> Diagnostic:

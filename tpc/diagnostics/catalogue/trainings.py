@@ -91,7 +91,10 @@ def ragged_examples(at: Span, variable: str) -> Diagnostic:
 
 def no_steps(at: Span) -> Diagnostic:
     return Diagnostic(
-        "TP713", "there are no steps: the count must be a whole number of at least 1", Label(at)
+        "TP713",
+        "there are no steps: the count must be a whole number of at least 1",
+        Label(at),
+        help="change the number, or the dim that it is made of; `f[0]` is the network without training",
     )
 
 
@@ -152,7 +155,12 @@ def unknown_loss(at: Span, name: str, known: Sequence[str]) -> Diagnostic:
 
 
 def loss_needs(at: Span, name: str, what: str) -> Diagnostic:
-    return Diagnostic("TP717", f"the loss `{name}` needs {what}", Label(at))
+    return Diagnostic(
+        "TP717",
+        f"the loss `{name}` needs {what}",
+        Label(at),
+        help="change these, or take another loss: `mse` fits any network",
+    )
 
 
 def loss_part(at: Span) -> Diagnostic:
@@ -184,7 +192,10 @@ def loss_derivative(at: Span, name: str) -> Diagnostic:
 
 def update_place(at: Span) -> Diagnostic:
     return Diagnostic(
-        "TP719", "an update by `+=` belongs to a loop of the top level, `for t < T:`", Label(at)
+        "TP719",
+        "an update by `+=` belongs to a loop of the top level, `for t < T:`",
+        Label(at),
+        help="indent it below such a line; for a single update that is `for t < 1:`",
     )
 
 

@@ -1,0 +1,88 @@
+"""Corrections of programs with negative powers of n."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tpc
+
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(120)
+PROGRAM = """
+width n
+width m = 2*n
+vector u : n ~ N(0, 1)
+vector v : n ~ N(0, 1)
+matrix W : m x n ~ N(0, 1/n)
+y = W @ u
+output one = mean(tanh(u + v^2/n))
+output half = mean(tanh(u + v/n^(1/2))^2)
+output odd = mean(cos(u + 3/n^(1/2)))
+output other = mean(tanh(y + 1/m))
+output both = mean(tanh(u)*v)^2 + n^(-3/2) + mean(v^2)/(2*n)
+output plain = mean(tanh(u)^2)
+output root = mean(tanh(u + v^2/n^(1/2)))
+"""
+
+
+def mean(f):
+    """E f(u)."""
+    return float(f(NODES) @ WEIGHTS / WEIGHTS.sum())
+
+
+@pytest.fixture(scope="module")
+def found():
+    return tpc.parse(PROGRAM, name="powers").corrections()
+
+
+def test_what_powers_add_to_the_bias(found):
+    """By the second derivative in n^(-1/2)."""
+    square, slope = mean(lambda u: np.tanh(u) ** 2), mean(lambda u: 1 - np.tanh(u) ** 2)
+    bend = mean(lambda u: (1 - np.tanh(u) ** 2) * (1 - 3 * np.tanh(u) ** 2))  # half of (tanh²)''
+    wanted = {
+        "one": (slope, square),
+        "half": (bend, mean(lambda u: np.tanh(u) ** 4) - square**2),
+        "odd": (-4.5 * np.exp(-0.5), mean(lambda u: np.cos(u) ** 2) - np.exp(-1)),
+        "both": (square + 0.5, 0),
+        "plain": (0, mean(lambda u: np.tanh(u) ** 4) - square**2),
+    }
+    for name, (bias, variance) in wanted.items():
+        own = found[name]
+        assert abs(own.bias - bias) < 4 * own.bias_stderr + 1e-8, name
+        assert abs(own.variance - variance) < 4 * own.variance_stderr + 1e-8, name
+        assert own.bias_stderr < 0.1, name
+        assert own.first_order_from < 64, name
+
+
+def test_powers_of_another_width_have_its_ratio(found):
+    """mean(tanh(y + 1/m)) over 2n coordinates: E tanh'/2n, and E tanh²/2n of its spread; y adds nothing."""
+    own = found["other"]
+    assert abs(own.bias - mean(lambda u: 1 - np.tanh(u) ** 2) / 2) < 4 * own.bias_stderr
+    assert abs(own.variance - mean(lambda u: np.tanh(u) ** 2) / 2) < 4 * own.variance_stderr
+
+
+def test_a_mean_that_is_off_by_a_root_of_the_width_has_no_bias_of_order_1_over_n(found):
+    """Its spread is that of the limit."""
+    own = found["root"]
+    assert np.isnan(own.bias)
+    assert abs(own.variance - mean(lambda u: np.tanh(u) ** 2)) < 4 * own.variance_stderr
+    assert "n^(-1/2)" in own.reason
+    assert "n·bias unknown, √n·fluctuation 0.6" in str(found)
+
+
+@pytest.mark.parametrize(
+    "output", ["n*mean(tanh(u + u^2/n) - tanh(u))", "mean(tanh(u + u/n^(1/4)))", "n^(1/2)*mean(v*u)"]
+)
+def test_other_powers_are_refused(output):
+    text = f"width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\noutput c = {output}\n"
+    with pytest.raises(tpc.TpcError, match="TP807"):
+        tpc.parse(text).corrections()
+
+
+def test_exactly_there_are_none_with_powers():
+    program = tpc.parse("width n\nvector u : n ~ N(0, 1)\noutput c = mean((u + u/n)^2)\n")
+    with pytest.raises(tpc.TpcError, match="powers of n"):
+        program.corrections(method="linear")
+    own = program.corrections()["c"]
+    assert abs(own.bias - 2) < 4 * own.bias_stderr + 1e-8
+    assert abs(own.variance - 2) < 4 * own.variance_stderr

@@ -1,0 +1,74 @@
+"""Powers of n as powers of one number, t = n^(-1/2), which is 0 in the limit.
+
+A program with none but negative powers of n is a functional of its points and of t. A width n moves both: the
+mean at width n is off by t ∂F/∂t + t² (½ ∂²F/∂t² + ½ E F''[δ − μ, δ − μ]), and the spread is to first order
+that of the limit. So n times the bias has a limit if ∂F/∂t is 0. To both sides, ± t and ± t d, all of these
+are differences as without powers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import replace as changed
+from fractions import Fraction
+
+from tpc.core.expr import Expr, Extent, Mul, Number, Pow, Ref, Value, mul, power, replace
+from tpc.core.names import part
+from tpc.core.passes import rewrite
+from tpc.core.program import Input, Program, all_families
+from tpc.core.traverse import map_phi
+
+
+class OtherPowerError(Exception):
+    """A power of n that grows, or is none of n^(-1/2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rooted:
+    """A program without powers of n, and the input that is n^(-1/2); None if there were none."""
+
+    program: Program
+    root: str | None
+
+
+def rooted(program: Program) -> Rooted | None:
+    """The program with powers of one input for those of its widths; None if a power is none of n^(-1/2)."""
+    taken = {item.name for item in program.inputs} | set(all_families(program))
+    root = part("n", taken)
+    ratios = {width.name: width.ratio for width in program.widths}
+
+    def without_powers(x: Expr) -> Expr:
+        return replace(x, of_root)
+
+    def of_root(node: Expr) -> Expr | None:
+        rest, exponent = _apart(node, ratios)
+        if not exponent:
+            return None if rest is node else without_powers(rest)
+        if exponent > 0 or (2 * exponent).denominator > 1:
+            raise OtherPowerError
+        return mul(power(Value(Ref(root), False), Number(-2 * exponent)), without_powers(rest))
+
+    try:
+        body = rewrite(program.body, lambda op: map_phi(op, without_powers))
+    except OtherPowerError:
+        return None
+    return Rooted(
+        changed(program, inputs=(*program.inputs, Input(root, default=Fraction(0))), body=body), root
+    )
+
+
+def _apart(x: Expr, ratios: Mapping[str, Expr]) -> tuple[Expr, Fraction]:
+    """What is left of x without the power of n that it is multiplied by, and that power."""
+    match x:
+        case Extent(width):
+            return ratios[width], Fraction(1)
+        case Pow(base, Number(exponent)):
+            rest, own = _apart(base, ratios)
+            return (x, own) if rest is base else (power(rest, Number(exponent)), own * exponent)
+        case Mul(factors):
+            parts = [_apart(factor, ratios) for factor in factors]
+            if all(rest is factor for (rest, _), factor in zip(parts, factors, strict=True)):
+                return x, Fraction(0)
+            return mul(*(rest for rest, _ in parts)), sum((own for _, own in parts), start=Fraction(0))
+    return x, Fraction(0)
