@@ -46,7 +46,7 @@ from tpc.core.expr import (
 )
 from tpc.core.laws import law_number
 from tpc.core.program import Family, MatMul, Moment, Nonlin, OuterMul, OuterNonlin, Scalar
-from tpc.core.spectral import SPECTRAL, is_spectral, spectral_map
+from tpc.core.spectral import SPECTRAL, SpectralMap, is_spectral, spectral_map
 from tpc.core.traverse import free_variables
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
@@ -220,20 +220,34 @@ class ExpressionLowering:
         )
 
     def spectral(self, name: str, args: Sequence[Expr], indices: Sequence[Affine | None]) -> Expr:
-        """A function of a table's singular values, the table being one under a name."""
-        table, *rest = args
-        if not is_vector(table):
-            return ZERO if table == ZERO else table
-        table = table if isinstance(table, Value) else self.named(table)
-        if not rest:
-            return spectral_map(name, 1, table)
-        steps = indices[1]
+        """A function of tables as operators, each being one under a name."""
+        count = len(SPECTRAL[name].tables)
+        tables, rest = args[:count], args[count:]
+        if not is_vector(tables[0]):
+            return ZERO if tables[0] == ZERO else tables[0]
+        tables = [self.table_named(x, args) for x in tables]
+        if not SPECTRAL[name].steps:
+            return spectral_map(name, 1, tables, rest)
+        steps = indices[count]
         assert steps is not None
-        return spectral_map(name, steps.const, table, *rest[1:])
+        return spectral_map(name, steps.const, tables, rest[1:])
+
+    def table_named(self, x: Expr, others: Sequence[Expr]) -> Expr:
+        """A table under a name; of one that is the same everywhere the sides are those of the first other."""
+        if isinstance(x, Value) and x.vector:
+            return x
+        own = self.table(x) or self.table(others[0])
+        assert own is not None
+        return self.block.part(OuterNonlin(UNNAMED, x, origin=self.block.origin), own)
 
     def table(self, x: Expr) -> Family | None:
         """The family that would have `x` as a member if it is a table, else None."""
         for node in walk(x):
+            if isinstance(node, SpectralMap):
+                families = [self.table(part) for part in node.tables]
+                sides = [(own.width, own.columns) for own in families if own is not None]
+                rows, columns = node.signature.result_sides(sides)
+                return Family("", "table", rows, (), columns)
             if isinstance(node, OuterProduct):
                 rows, columns = (self.width(part) for part in (node.rows, node.columns))
                 some = rows or columns

@@ -237,14 +237,13 @@ class Machine:
         return out.reshape((1,) * rank) if out.ndim == 0 else out
 
     def _spectral(self, node: SpectralMap, env: Env, frame: Bindings) -> Any:
-        """A function of the singular values of tables, [*axes, n, m], as matrices."""
-        table, *coefficients = (
-            self.value(part, env, frame, entries=2 if part is node.table else 0) for part in node.parts
-        )
-        root = math.sqrt(math.prod(table.shape[-2:]))
-        raised = [self._raised(x, 2) for x in coefficients]
+        """A function of tables, [*axes, n, m], as matrices."""
+        tables = [self.value(part, env, frame, entries=2) for part in node.tables]
+        operators = [table / math.sqrt(math.prod(table.shape[-2:])) for table in tables]
+        raised = [self._raised(self.value(x, env, frame, entries=0), 2) for x in node.coefficients]
         with jax.default_matmul_precision("highest"):
-            return mapped(jnp, node, table / root, raised) * root
+            found = mapped(jnp, node, operators, raised)
+        return found * math.sqrt(math.prod(found.shape[-2:]))
 
     def _entries(self, x: Expr) -> int:
         """How many axes of entries a value of the program has, or an outer product."""
