@@ -132,9 +132,10 @@ class _Sides:
                 for letter, key in zip(x.signature.result, own, strict=True):
                     self.join(known.setdefault(letter, key), key)
                 for letters, table in zip(x.signature.tables, x.tables, strict=True):
-                    for side, letter in enumerate(letters if isinstance(table, Value) else ""):
-                        key = (table.ref.name, side)
-                        self.join(key, known.setdefault(letter, key))
+                    if isinstance(table, Value):
+                        for side, letter in enumerate(letters):
+                            key = (table.ref.name, side)
+                            self.join(key, known.setdefault(letter, key))
             case _:
                 for part in x.parts:
                     self.add(part, own)

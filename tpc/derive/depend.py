@@ -117,8 +117,8 @@ class Dependence:
             return found
         inner = (*ranges, IndexRange(x.variable, x.count)) if isinstance(x, Sum) else ranges
         found = 0
-        for part, own in parts_of_side(x, side):
-            found |= self._side(part, inner, own)
+        for part, which in parts_of_side(x, side):
+            found |= self._side(part, inner, which)
         return found
 
     def _of_table(self, site: Site, op: OuterMul) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tpc.core.spectral import SPECTRAL
@@ -15,12 +15,17 @@ OPEN = ""  # a side that no vector tells
 MOST_STEPS = 100
 
 
-def made_kind(node: tree.Applied, name: str, kinds: Sequence[Kind], steps: int | None) -> Kind | Diagnostic:
+def made_kind(
+    node: tree.Applied, name: str, kinds: Sequence[Kind], integer: Callable[[tree.Tree], int | None]
+) -> Kind | Diagnostic:
     """The kind of what `outer` or a function of tables makes, or what is wrong with it.
 
-    steps: how many steps of a Newton–Schulz iteration, if that is known.
+    integer: a whole number that is known, as that of the steps of an iteration has to be.
     """
-    return outer_kind(node, kinds) if name == "outer" else spectral_kind(node, name, kinds, steps)
+    if name == "outer":
+        return outer_kind(node, kinds)
+    counted = SPECTRAL[name].steps and node.args[1:]
+    return spectral_kind(node, name, kinds, integer(node.args[1]) if counted else 1)
 
 
 def outer_kind(node: tree.Applied, kinds: Sequence[Kind]) -> Kind | Diagnostic:

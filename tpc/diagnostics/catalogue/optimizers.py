@@ -159,6 +159,15 @@ def no_matrix(at: Span, name: str, weight: str) -> Diagnostic:
     )
 
 
+def not_hidden(at: Span, name: str, weight: str) -> Diagnostic:
+    return Diagnostic(
+        "TP749",
+        f"`{name}` updates weights between two widths, and `{weight}` is none",
+        Label(at),
+        help=f"give it a line of its own, `update adam(lr = 0.01) of {weight}`",
+    )
+
+
 def steps_of_muon(at: Span, most: int) -> Diagnostic:
     return Diagnostic(
         "TP749",
