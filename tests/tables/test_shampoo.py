@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,9 +14,10 @@ import pytest
 import tpc
 from tests.tables import finite
 from tests.tables.finite import Chosen, Step
+from tests.tables.test_muon import PROGRAMS
 from tests.tables.test_optimizers import TEXT
 from tests.values import values_only
-from tpc.emit.helpers import singular_values
+from tpc.emit.helpers import preconditioners
 from tpc.simulate.seeds import draws
 
 LINEAR = """
@@ -70,20 +72,17 @@ def test_batches_of_two_dimensions_in_a_linear_net() -> None:
 @pytest.mark.parametrize("beta", [None, 0.9])
 def test_one_input_makes_it_adagrad_or_an_average_of_squares(beta: float | None) -> None:
     """Of W alone all gradients are χ v⊗u, and f moves by −η χ/√(ε + Σ χ²), or the average in its place."""
-    y, eps = [1.0, -1.0, 0.5, 2.0, -1.0], 0.05
-    options = f"eps = {eps}" + ("" if beta is None else f", beta = {beta}")
-    text = LINEAR.format(steps=5, batch=1, d=1, options=options, rate=1)
-    text = text.replace("n x d", "n x d, frozen").replace("1 x n", "1 x n, frozen")
-    text = text.replace("    update sgd(lr = 1) otherwise\n", "")
-    inputs = {"xi": np.ones((5, 1, 1)), "y": np.reshape(y, (5, 1)), "xs": np.ones((1, 1))}
-    found = values_only(tpc.parse(text).compile())(inputs)["g"].value[:, 0]
+    y, text = [1.0, -1.0, 1.0, 1.0], (PROGRAMS / "shampoo_linear.tp").read_text(encoding="utf-8")
+    text = text if beta is None else text.replace("eps = 0.01", f"eps = 0.01, beta = {beta}")
+    found = values_only(tpc.parse(text).compile())({"y": y})["g"].value
     f, total, wanted = 0.0, 0.0, [0.0]
     for t, label in enumerate(y):
         chi = f - label
         total = total + chi**2 if beta is None else beta * total + (1 - beta) * chi**2
-        f -= 0.1 * chi / np.sqrt(eps + total / (1 if beta is None else 1 - beta ** (t + 1)))
+        f -= 0.1 * chi / np.sqrt(0.01 + total / (1 if beta is None else 1 - beta ** (t + 1)))
         wanted.append(f)
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    assert all(f"{value:.12f}" in text for value in found[1:]) or beta
 
 
 def test_two_vectors_of_known_angles() -> None:
@@ -93,7 +92,7 @@ def test_two_vectors_of_known_angles() -> None:
     with jax.enable_x64(True):
         for eps in (1e-12, 0.1):
             squares = (1 + r) * (1 + q), (1 - r) * (1 - q)
-            found = singular_values.preconditioned_in_factors(
+            found = preconditioners.preconditioned_in_factors(
                 jnp.eye(2), columns, rows, rows, columns, eps, 1 / 4
             )
             a, b = ((eps + square) ** -0.5 for square in squares)
@@ -131,18 +130,18 @@ def test_functions_in_factors_are_those_of_the_matrix(eps: float, p: float, dege
     matrix = rows.T @ own @ columns / np.sqrt(n * m)
     with jax.enable_x64(True):
         of_rows, of_columns = rows @ rows.T / n, columns @ columns.T / m
-        left = singular_values.gram_in_factors(own, of_columns)
-        right = singular_values.gram_in_factors(own.T, of_rows)
+        left = preconditioners.gram_in_factors(own, of_columns)
+        right = preconditioners.gram_in_factors(own.T, of_rows)
         np.testing.assert_allclose(rows.T @ left @ rows / n, matrix @ matrix.T, atol=1e-12)
         other = rng.normal(size=(5, 5))  # neither symmetric nor nowhere below 0
         for near in (np.asarray(left), other):
-            found = singular_values.preconditioned_in_factors(own, near, right, of_rows, of_columns, eps, p)
+            found = preconditioners.preconditioned_in_factors(own, near, right, of_rows, of_columns, eps, p)
             operator = rows.T @ near @ rows / n
             wanted = power(operator, eps, p) @ matrix @ power(matrix.T @ matrix, eps, p)
             error = rows.T @ found @ columns / np.sqrt(n * m) - wanted
             least = 1e-10 * np.abs(wanted).max()
             assert np.abs(error).max() < least
-            dense = singular_values.preconditioned(
+            dense = preconditioners.preconditioned(
                 matrix * np.sqrt(n * m),
                 operator * n,
                 matrix.T @ matrix * m,
@@ -152,6 +151,32 @@ def test_functions_in_factors_are_those_of_the_matrix(eps: float, p: float, dege
                 p,
             )
             assert np.abs(dense / np.sqrt(n * m) - wanted).max() < least
+
+
+def test_slopes_where_eigenvalues_meet() -> None:
+    """Against differences: of an array of rank 2 of 4 vectors, of which two are one; both kinds of tables."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(4, 9))
+    x[3] = x[2]
+    factor, moves = rng.normal(size=(4, 2)), (rng.normal(size=(4, 2)), rng.normal(size=(4, 9)))
+
+    def operator(s: Any, eps: Any, power: Any, *, factors: bool) -> Any:
+        near, vectors = factor + s * moves[0], x + s * moves[1]
+        table, gram = near @ near.T, vectors @ vectors.T / 9
+        if not factors:
+            return preconditioners.power_of_symmetric(vectors.T @ table @ vectors / 9, eps, power) @ vectors.T
+        return vectors.T @ preconditioners.power_in_factors(table, gram, eps, power)
+
+    with jax.enable_x64(True):
+        for factors in (False, True):
+            function = jax.jit(partial(operator, factors=factors))
+            at, h = (0.0, 0.05, 1 / 3), 1e-5
+            for k in range(3):
+                found = jax.jacfwd(function, k)(*at)
+                up, down = (
+                    function(*(z + sign * h * (i == k) for i, z in enumerate(at))) for sign in (1, -1)
+                )
+                np.testing.assert_allclose(found, (up - down) / (2 * h), rtol=1e-6, atol=1e-6)
 
 
 def random_text(seed: int, dense: bool) -> str:

@@ -66,10 +66,9 @@ def spectral_kind(
         return catalogue.tables.steps_due(node.args[1].span, name, MOST_STEPS)
     first = kinds[0]
     for letters, arg, kind in zip(own.tables[1:], node.args[1:], kinds[1:], strict=False):
-        square = Kind("table", *result_of(letters, first), at=arg.span)
-        found = joined([(arg, square), (arg, kind)])
-        if isinstance(found, Diagnostic):
-            return found
+        square = Kind("table", *result_of(letters, first))
+        if any(a and b and a != b for a, b in zip(sides(square), sides(kind), strict=True)):
+            return catalogue.tables.argument_sides(arg.span, name, str(kind), str(square))
     rows, columns = result_of(own.result, first)
     return replace(first, width=rows, columns=columns, at=node.span)
 

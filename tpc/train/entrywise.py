@@ -30,7 +30,7 @@ from tpc.train.matrix_aware import (
 from tpc.train.optimizer_rules import BELOW_ONE, OPTIMIZERS, OVER, OptimizerRule, rule_of, states_of
 from tpc.train.records import Index, Record
 from tpc.train.scene import Scene
-from tpc.train.shampoo import Preconditioner, preconditioned_step, preconditioner, shampoo_rule
+from tpc.train.shampoo import SOAP, Preconditioner, preconditioned_step, preconditioner, shampoo_rule
 from tpc.train.simplified import number_in, simplified
 from tpc.train.training_options import check_options, option_value, options_of
 from tpc.train.weights import Weight
@@ -55,6 +55,8 @@ class Entrywise:
 def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
     """The optimizer of an `update` line other than `sgd`. Raises RefusedError."""
     m, name = Maker(update.span), update.name.name
+    if name == SOAP and name not in scene.optimizers:
+        raise RefusedError(catalogue.optimizers.no_soap(update.name.span))
     if name not in (*scene.optimizers, *OPTIMIZERS, *MATRIX_AWARE):
         known = ("sgd", *OPTIMIZERS, *MATRIX_AWARE, *scene.optimizers)
         raise RefusedError(catalogue.options.unknown_word(update.name.span, name, "an optimizer", known))

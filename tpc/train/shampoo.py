@@ -27,6 +27,10 @@ from tpc.train.weights import Weight
 if TYPE_CHECKING:
     from tpc.train.entrywise import Lines
 
+# Adam in the basis of Shampoo's eigenvectors (Vyas et al., arXiv 2409.11321), those of the gradients before:
+# of L = Σ P Pᵀ these are told in few directions out of n, and all others are any basis of the rest. Adam acts
+# on the entries in it, so that what a new gradient has there moves w as the choice of the basis has it
+SOAP = "soap"
 EPS, POWER = Fraction(1, 10**6), Fraction(1, 4)
 SHAMPOO = {"eps": "1e-6", "beta": "none", "power": "1/4"}
 

@@ -18,6 +18,15 @@ def table_sides(at: Span, kind: str, other: Span, other_kind: str) -> Diagnostic
     )
 
 
+def argument_sides(at: Span, function: str, kind: str, due: str) -> Diagnostic:
+    return Diagnostic(
+        "TP221",
+        f"`{function}` takes {due} here, and this is {kind}",
+        Label(at),
+        help="of a table A the rows are both sides of `left_gram(A)`, the columns those of `right_gram(A)`",
+    )
+
+
 def table_undeclared(at: Span, name: str, rows: str, columns: str) -> Diagnostic:
     return Diagnostic(
         "TP222",

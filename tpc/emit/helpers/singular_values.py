@@ -1,4 +1,4 @@
-"""Functions of tables as operators, whose entries lie over weighted points. Tested as code."""
+"""Functions of the singular values of tables whose entries lie over weighted points. Tested as code."""
 
 import jax
 import jax.numpy as jnp
@@ -27,28 +27,6 @@ def polar(table, weights, columns):
     u, s, v = jnp.linalg.svd(table * root, full_matrices=False)
     least = 1e-6 if s.dtype == jnp.float64 else 1e-3
     return (u * (s > least * s[0])) @ v / root
-
-
-def gram_over(table, weights):
-    """A Aᵀ of the operator of a table [M, M'], weights being those of its columns."""
-    return (table * weights) @ table.T
-
-
-def preconditioned(table, left, right, weights, columns, eps, power):
-    """(ε + L)^(−p) A (ε + R)^(−p) of the operators of tables [M, M'], [M, M] and [M', M'].
-
-    L and R count as symmetric, and what is below 0 in them as 0.
-    """
-    rows, columns = jnp.sqrt(weights)[:, None], jnp.sqrt(columns)
-    near = power_of_symmetric(rows * left * rows.T, eps, power)
-    far = power_of_symmetric(columns[:, None] * right * columns, eps, power)
-    return near @ (rows * table * columns) @ far / (rows * columns)
-
-
-def power_of_symmetric(matrix, eps, power):
-    """(ε + L)^(−p) of a symmetric matrix, its eigenvalues below 0 counted as 0."""
-    values, vectors = jnp.linalg.eigh((matrix + matrix.T) / 2)
-    return (vectors * (eps + jnp.maximum(values, 0)) ** -power) @ vectors.T
 
 
 def gram_of(vectors, weights):
@@ -104,31 +82,3 @@ def polar_in_factors(table, rows, columns):
     kept = values > (1e-6 if values.dtype == jnp.float64 else 1e-3) ** 2 * values[-1]
     powers = jnp.where(kept, jnp.where(kept, values, 1) ** -1.5, 0)
     return (near * powers) @ near.T @ rows @ table
-
-
-def gram_in_factors(table, gram):
-    """A Aᵀ of A = Σ C_ij x_i yᵀ_j by the inner products of the y: the array of x_i xᵀ_j."""
-    return table @ gram @ table.T
-
-
-def preconditioned_in_factors(table, left, right, rows, columns, eps, power):
-    """`preconditioned` of A = Σ C_ij x_i yᵀ_j, L of x and R of y, by their inner products: an array C."""
-    near = power_in_factors(left, rows, eps, power)
-    far = power_in_factors(right, columns, eps, power)
-    return near @ table @ far.T
-
-
-def power_in_factors(table, gram, eps, power):
-    """The array P of (ε + L)^(−p) x_j = Σ_i P_ij x_i, L = Σ C_ij x_i xᵀ_j, by the inner products of the x.
-
-    With ⟨x, x⟩ = F Fᵀ, L has the eigenvalues s of Fᵀ C F = V s Vᵀ, and P = ε^(−p) + C F V h(s) Vᵀ Fᵀ,
-    h(s) = ((ε + s)^(−p) − ε^(−p))/s, which is told without a difference of what is nearly the same.
-    """
-    values, vectors = jnp.linalg.eigh(gram)
-    root = vectors * jnp.sqrt(jnp.maximum(values, 0))
-    table = (table + table.T) / 2
-    values, vectors = jnp.linalg.eigh(root.T @ table @ root)
-    near, there = root @ vectors, values > 0
-    values = jnp.where(there, values, 1)
-    slopes = jnp.where(there, jnp.expm1(-power * jnp.log1p(values / eps)) / values, 0)
-    return eps**-power * (jnp.eye(len(table), dtype=table.dtype) + table @ (near * slopes) @ near.T)
