@@ -171,8 +171,8 @@ def not_hidden(at: Span, name: str, weight: str) -> Diagnostic:
 def no_soap(at: Span) -> Diagnostic:
     return Diagnostic(
         "TP749",
-        "`soap` has no limit as n → ∞: it acts on entries in a basis that past gradients tell in few directions "
-        "only, and what is new in a gradient lies in the others",
+        "`soap` has no limit as n → ∞: it acts on entries in a basis that past gradients tell in few "
+        "directions only, and what is new in a gradient lies in the others",
         Label(at),
         help="`update shampoo(lr = 0.1)` is made of the same squares of gradients, and has one",
     )
