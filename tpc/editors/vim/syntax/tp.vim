@@ -15,7 +15,7 @@ syntax match tpStatement "^\s*\zs\%(check\|table\|weight\|bias\|activation\|para
 " words only where a line of a training begins
 syntax match tpTraining "^\s\+\zs\%(batch\|loss\|update\|gradient\)\ze\%(\s\+\k\|\s*(\)"
 syntax match tpTraining "\%(=\s*\)\@<=adapt\ze\s*("
-syntax match tpFunction "\<\%(D\|abs\|cos\|cosh\|erf\|exp\|gelu\|log\|max\|min\|newton_schulz\|nngp\|ntk\|onehot\|outer\|pad\|polar\|relu\|sigmoid\|sign\|sin\|sinh\|softplus\|sqrt\|step\|tanh\|where\)\ze\s*[('′]"
+syntax match tpFunction "\<\%(D\|abs\|cos\|cosh\|erf\|exp\|gelu\|left_gram\|log\|max\|min\|newton_schulz\|nngp\|ntk\|onehot\|outer\|pad\|polar\|preconditioned\|relu\|right_gram\|sigmoid\|sign\|sin\|sinh\|softplus\|sqrt\|step\|tanh\|where\)\ze\s*[('′]"
 syntax match tpNumber "\<[0-9]\+\%(\.[0-9]*\)\?\%([eE][+-]\?[0-9]\+\)\?"
 syntax match tpOperator "\.T\>\|[-−+*·/^@=~<>≤≥⊤ᵀ⁰¹²³⁴⁵⁶⁷⁸⁹'′]"
 syntax match tpMember "\.\%(T\>\)\@!\K\k*"
