@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,10 @@ from tests.tables.finite import Chosen, Step
 from tests.tables.test_muon import PROGRAMS
 from tests.tables.test_optimizers import TEXT
 from tests.values import values_only
+from tpc.core.expr import ZERO
+from tpc.core.spectral import SpectralMap, mapped
 from tpc.emit.helpers import preconditioners
+from tpc.simulate.one_by_one import one_by_one
 from tpc.simulate.seeds import draws
 
 LINEAR = """
@@ -177,6 +181,22 @@ def test_slopes_where_eigenvalues_meet() -> None:
                     function(*(z + sign * h * (i == k) for i, z in enumerate(at))) for sign in (1, -1)
                 )
                 np.testing.assert_allclose(found, (up - down) / (2 * h), rtol=1e-6, atol=1e-6)
+
+
+def test_no_batch_of_decompositions_waits_for_threads() -> None:
+    """As many batches at once as there are threads wait for ever: whatever the axes, none is made."""
+    node = SpectralMap("preconditioned", 1, (ZERO, ZERO, ZERO))
+    finite_width = jax.vmap(one_by_one(lambda *x: mapped(jnp, node, x[:3], x[3:])))
+    module = jax.vmap(jax.vmap(preconditioners.power_in_factors, (0, 0, None, None)), (0, 0, None, None))
+    square, scalar = jnp.ones((2, 3, 4, 4)), jnp.ones((2, 1, 1, 1))
+    for function, arguments in (
+        (module, (square, square, 0.1, 0.25)),
+        (finite_width, (square, square, square, scalar, scalar)),
+    ):
+        text = str(jax.make_jaxpr(function)(*arguments))
+        made = re.findall(r":f\d+\[([\d,]+)\] \w+:f\d+\[[\d,]+\] = eigh\[", text)
+        assert made
+        assert all(shape == "4,4" for shape in made)
 
 
 def random_text(seed: int, dense: bool) -> str:

@@ -23,6 +23,8 @@ class TableFunction:
     result: str
     scalars: int = 0
     steps: bool = False
+    # whether it goes by singular vectors, or eigenvectors
+    decomposes: bool = False
 
     @property
     def arguments(self) -> int:
@@ -49,10 +51,10 @@ class TableFunction:
 
 SPECTRAL = {
     "newton_schulz": TableFunction(("rc",), "rc", scalars=3, steps=True),
-    "polar": TableFunction(("rc",), "rc"),
+    "polar": TableFunction(("rc",), "rc", decomposes=True),
     "left_gram": TableFunction(("rc",), "rr"),
     "right_gram": TableFunction(("rc",), "cc"),
-    "preconditioned": TableFunction(("rc", "rr", "cc"), "rc", scalars=2),
+    "preconditioned": TableFunction(("rc", "rr", "cc"), "rc", scalars=2, decomposes=True),
 }
 TINY = Fraction(1, 10**7)  # added to the norm that an iteration divides by
 # singular values below so much of the largest one count as 0, in float64 and in less precise numbers

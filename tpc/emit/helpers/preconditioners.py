@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jax.custom_batching import sequential_vmap
 
 
 # ---- copied
@@ -54,8 +55,18 @@ def slope_of_power(arguments, tangents):
 
 def spectrum(matrix):
     """The eigenvectors and the eigenvalues of the symmetric part, those below 0 counted as 0."""
-    values, vectors = jnp.linalg.eigh((matrix + matrix.T) / 2)
+    values, vectors = decomposed((matrix + matrix.T) / 2)
     return vectors, jnp.maximum(values, 0)
+
+
+@sequential_vmap
+def decomposed(matrix):
+    """Eigenvalues and eigenvectors of a symmetric matrix; of several under `vmap` one after the other.
+
+    jaxlib (0.10) shares a batch out to the threads that XLA runs on, and waits for it on one of these: as many
+    batches at once as there are threads wait for ever.
+    """
+    return tuple(jnp.linalg.eigh(matrix))
 
 
 @jax.custom_jvp
@@ -94,7 +105,7 @@ def slope_of_power_in_factors(arguments, tangents):
 
 def spectrum_in_factors(table, gram):
     """G and s of `power_in_factors`, of a symmetric array."""
-    values, vectors = jnp.linalg.eigh(gram)
+    values, vectors = decomposed(gram)
     root = vectors * jnp.sqrt(jnp.maximum(values, 0))
     turned, values = spectrum(root.T @ table @ root)
     return root @ turned, values
