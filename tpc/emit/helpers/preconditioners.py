@@ -63,8 +63,8 @@ def spectrum(matrix):
 def decomposed(matrix):
     """Eigenvalues and eigenvectors of a symmetric matrix; of several under `vmap` one after the other.
 
-    jaxlib (0.10) shares a batch out to the threads that XLA runs on, and waits for it on one of these: as many
-    batches at once as there are threads wait for ever.
+    jaxlib (0.10) shares a batch out to the threads that XLA runs on, and waits for it on one of these: as
+    many batches at once as there are threads wait for ever.
     """
     return tuple(jnp.linalg.eigh(matrix))
 
