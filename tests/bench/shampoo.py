@@ -1,6 +1,6 @@
 """Shampoo's limit against finite width, by eigendecompositions of n × n matrices, extrapolated in 1/n.
 
-    python -m tests.bench.shampoo [CASE …] [--widths 256:256,512:128]     widths, and how many networks of each
+    python -m tests.bench.shampoo [CASE …] [--widths 256:256,512:128]     widths, and networks of each
 
 Two hidden layers of tanh in μP, 14 numbers a case: outputs at two inputs after each of 5 steps, and losses.
 """

@@ -2,7 +2,8 @@
 
 import jax
 import jax.numpy as jnp
-from jax.custom_batching import sequential_vmap
+
+from tpc.emit.helpers.singular_values import decomposed
 
 
 # ---- copied
@@ -57,16 +58,6 @@ def spectrum(matrix):
     """The eigenvectors and the eigenvalues of the symmetric part, those below 0 counted as 0."""
     values, vectors = decomposed((matrix + matrix.T) / 2)
     return vectors, jnp.maximum(values, 0)
-
-
-@sequential_vmap
-def decomposed(matrix):
-    """Eigenvalues and eigenvectors of a symmetric matrix; of several under `vmap` one after the other.
-
-    jaxlib (0.10) shares a batch out to the threads that XLA runs on, and waits for it on one of these: as
-    many batches at once as there are threads wait for ever.
-    """
-    return tuple(jnp.linalg.eigh(matrix))
 
 
 @jax.custom_jvp
