@@ -62,8 +62,12 @@ def compared(name: str, networks: dict[int, int]) -> None:
     for width, seeds in networks.items():
         made = program.simulate(data, width=width, seeds=range(seeds)).outputs
         each = np.array([numbers(*pair) for pair in zip(made["loss"], made["g"], strict=True)])
-        means.append(each.mean(axis=0))
-        errors.append(each.std(axis=0, ddof=1) / np.sqrt(seeds))
+        start = made["g"][:, 0]  # of mean 0 at every width: what varies with it is taken out
+        design = np.column_stack([np.ones(seeds), start])
+        fit, *_ = np.linalg.lstsq(design, each, rcond=None)
+        left = (each - design @ fit).std(axis=0, ddof=design.shape[1])
+        means.append(fit[0])
+        errors.append(left * np.sqrt(np.linalg.inv(design.T @ design)[0, 0]))
     spent_on_networks = time.process_time() - begun
     a, own, b = extrapolated(list(networks), np.array(means), np.array(errors))
     z = (value - a) / np.hypot(own, error)

@@ -323,3 +323,19 @@ def test_sides_of_other_widths_by_its_definition_on_matrices() -> None:
                 w[k] = w[k] - 0.2 * np.sqrt(8 / 32) * step
                 states[k] = left, right
     np.testing.assert_allclose(found, losses, rtol=1e-9)
+
+
+def test_widths_tend_to_the_exact_limit() -> None:
+    """Means at two widths, extrapolated in 1/n, are the exact values within their errors."""
+    program, y = tpc.load(PROGRAMS / "shampoo_linear.tp"), {"y": [1.0, -1.0, 1.0, 1.0]}
+    exact = np.array([0.099503719021, 0.025691712268, 0.080429989578, 0.126329415716])
+    means, errors, widths = [], [], (24, 72)
+    for width, seeds in zip(widths, (400, 200), strict=True):
+        found = program.simulate(y, width=width, seeds=range(seeds)).outputs["g"]
+        found = found[:, 1:] - found[:, :1]  # what varies at the start has the mean 0
+        means.append(found.mean(axis=0))
+        errors.append(found.std(axis=0, ddof=1) / np.sqrt(seeds))
+    shares = np.array([-widths[0], widths[1]]) / (widths[1] - widths[0])
+    error = np.hypot(shares[0] * errors[0], shares[1] * errors[1])
+    assert np.all(np.abs(shares @ np.array(means) - exact) < 4 * error)
+    assert error.max() < 0.01
