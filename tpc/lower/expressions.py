@@ -29,6 +29,7 @@ from tpc.core.expr import (
     Sum,
     Value,
     add,
+    call,
     children,
     coefficient,
     divide,
@@ -223,22 +224,37 @@ class ExpressionLowering:
         """A function of tables as operators, each being one under a name."""
         count = len(SPECTRAL[name].tables)
         tables, rest = args[:count], args[count:]
-        if not is_vector(tables[0]):
-            return ZERO if tables[0] == ZERO else tables[0]
-        tables = [self.table_named(x, args) for x in tables]
+        if tables[0] == ZERO:
+            return ZERO
+        if not any(map(is_vector, tables)):
+            return self.of_constants(name, tables[0], [*tables[1:], *rest])
+        letters, sides = SPECTRAL[name].tables, dict[str, str | None]()
+        for own, family in zip(letters, map(self.table, tables), strict=True):
+            sides |= {} if family is None else {own[0]: family.width, own[1]: family.columns}
+        some = next(iter(sides.values()))
+        made = [Family("", "table", sides.get(r, some), (), sides.get(c, some)) for r, c in letters]
+        tables = [self.table_named(x, own) for x, own in zip(tables, made, strict=True)]
         if not SPECTRAL[name].steps:
             return spectral_map(name, 1, tables, rest)
         steps = indices[count]
         assert steps is not None
         return spectral_map(name, steps.const, tables, rest[1:])
 
-    def table_named(self, x: Expr, others: Sequence[Expr]) -> Expr:
-        """A table under a name; of one that is the same everywhere the sides are those of the first other."""
+    def of_constants(self, name: str, x: Expr, others: Sequence[Expr]) -> Expr:
+        """A function of tables each of which is the same everywhere: that is its only singular value."""
+        if name in ("left_gram", "right_gram"):
+            return mul(x, x)
+        if name == "preconditioned":
+            left, right, eps, exponent = others
+            sides = [power(add(eps, call("max", own, ZERO)), neg(exponent)) for own in (left, right)]
+            return mul(x, *sides)
+        return call("sign", x) if name == "polar" else x
+
+    def table_named(self, x: Expr, family: Family) -> Expr:
+        """A table under a name."""
         if isinstance(x, Value) and x.vector:
             return x
-        own = self.table(x) or self.table(others[0])
-        assert own is not None
-        return self.block.part(OuterNonlin(UNNAMED, x, origin=self.block.origin), own)
+        return self.block.part(OuterNonlin(UNNAMED, x, origin=self.block.origin), family)
 
     def table(self, x: Expr) -> Family | None:
         """The family that would have `x` as a member if it is a table, else None."""
