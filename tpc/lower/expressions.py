@@ -232,7 +232,7 @@ class ExpressionLowering:
         for own, family in zip(letters, map(self.table, tables), strict=True):
             sides |= {} if family is None else {own[0]: family.width, own[1]: family.columns}
         some = next(iter(sides.values()))
-        made = [Family("", "table", sides.get(r, some), (), sides.get(c, some)) for r, c in letters]
+        made = [Family("", "table", sides.get(x[0], some), (), sides.get(x[1], some)) for x in letters]
         tables = [self.table_named(x, own) for x, own in zip(tables, made, strict=True)]
         if not SPECTRAL[name].steps:
             return spectral_map(name, 1, tables, rest)
