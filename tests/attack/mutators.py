@@ -122,6 +122,7 @@ WORDS = (
     "signsgd",
     "lion",
     "muon",
+    "shampoo",
     "of",
     "otherwise",
     "limit",
@@ -172,6 +173,7 @@ LINES = (
     "    update lion(lr = {0}) of {1}",
     "    update adamw(lr = 0.1, eps = {0}, decay = {1}) otherwise",
     "    update muon(lr = {0}, steps = {1})",
+    "    update shampoo(lr = {0}, eps = {1}, beta = {0})",
     "table q{2} : n x n = polar(outer({0}, {1}))",
 )
 

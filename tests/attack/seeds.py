@@ -42,6 +42,7 @@ UPDATES = (
     ("mse", ("rmsprop(lr = 0.1, eps = 0.1, momentum = 0.5)",)),
     ("huber", ("signsgd(lr = eta, momentum = 0.9, eps = 0.5, limit = 1/2)",)),
     ("mse", ("mine(lr = 0.1, limit = 1) of W", "mine(lr = eta, beta = 1/2) otherwise")),
+    ("mse", ("shampoo(lr = eta, eps = 0.1, beta = 0.9)", "adam(lr = 0.1, eps = 0.1) otherwise")),
     ("mse", ("muon(lr = eta, decay = 0.1, clip = 1)", "adam(lr = 0.1, eps = 0.1) otherwise")),
     (
         "huber",

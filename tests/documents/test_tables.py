@@ -7,7 +7,7 @@ from tpc.core.composed import COMPOSED
 from tpc.core.functions import CONSTANTS, FUNCTIONS
 from tpc.train.attributes import ATTRIBUTES
 from tpc.train.losses import LOSSES
-from tpc.train.matrix_aware import MATRIX_AWARE, UNTOLD
+from tpc.train.matrix_aware import MATRIX_AWARE
 from tpc.train.optimizer_rules import OPTIMIZERS, named_rule
 from tpc.train.parametrization import NAMES as PARAMETRIZATIONS
 
@@ -36,7 +36,9 @@ def test_optimizers_have_the_options_that_are_written():
     for names, options in rows:
         for name in re.findall(r"\w+", names):
             if name in MATRIX_AWARE:
-                assert all(f"{option} = {value}" in options for option, value in UNTOLD.items())
+                assert all(
+                    f"{option} = {value}" in options for option, value in MATRIX_AWARE[name].untold.items()
+                )
                 continue
             rule = named_rule(name)
             given = {option: float(value) for option, value in re.findall(r"(\w+) = ([\w.-]+)", options)}

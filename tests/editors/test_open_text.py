@@ -40,6 +40,8 @@ BUILT_IN |= {
     "eps",
     "beta1",
     "beta2",
+    "beta",
+    "frozen",
     "decay",
     "g",
     "t",

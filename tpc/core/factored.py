@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tpc.core.affine import Affine, bounds
 from tpc.core.expr import (
@@ -82,36 +82,63 @@ class Slots:
         return at
 
 
+SideKey = tuple[str, int]  # a table, and 0 for its rows or 1 for its columns
+
+
 def slots_of(program: Program, tables: frozenset[str]) -> Mapping[str, tuple[Slots, Slots]]:
     """What the rows and the columns of tables are made of, by family."""
-    sides: dict[tuple[str, int], tuple[str, int]] = {
-        (name, side): (name, side) for name in tables for side in (0, 1)
-    }
+    sides = _Sides({(name, side): (name, side) for name in tables for side in (0, 1)})
+    for op, _ in instructions(program.body):
+        if isinstance(op, OuterNonlin) and op.out.name in tables:
+            sides.add(op.phi, ((op.out.name, 0), (op.out.name, 1)))
+    families = all_families(program)
+    joined: dict[SideKey, set[str]] = {}
+    for key, names in sides.vectors.items():
+        joined.setdefault(sides.root(key), set()).update(names)
 
-    def root(key: tuple[str, int]) -> tuple[str, int]:
-        while sides[key] != key:
-            key = sides[key]
+    def found(key: SideKey) -> Slots:
+        return Slots(tuple(families[name] for name in sorted(joined.get(sides.root(key), ()))))
+
+    return {name: (found((name, 0)), found((name, 1))) for name in tables}
+
+
+@dataclass
+class _Sides:
+    """Which sides of tables are made of the same vectors, as a forest, and of which these are."""
+
+    parents: dict[SideKey, SideKey]
+    vectors: dict[SideKey, set[str]] = field(default_factory=dict)
+
+    def root(self, key: SideKey) -> SideKey:
+        while self.parents[key] != key:
+            key = self.parents[key]
         return key
 
-    vectors: dict[tuple[str, int], dict[str, None]] = {key: {} for key in sides}
-    for op, _ in instructions(program.body):
-        if not isinstance(op, OuterNonlin) or op.out.name not in tables:
-            continue
-        for node in walk(op.phi):
-            if isinstance(node, Value) and node.ref.name in tables:
+    def join(self, key: SideKey, other: SideKey) -> None:
+        self.parents[self.root(key)] = self.root(other)
+
+    def add(self, x: Expr, own: tuple[SideKey, SideKey]) -> None:
+        """What an expression says of the rows and the columns of the table that it is."""
+        match x:
+            case Value(ref, True):
                 for side in (0, 1):
-                    sides[root((node.ref.name, side))] = root((op.out.name, side))
-            if isinstance(node, OuterProduct):
-                for side, part in enumerate(node.parts):
-                    vectors[op.out.name, side] |= dict.fromkeys(
-                        v.ref.name for v in walk(part) if isinstance(v, Value)
-                    )
-    families = all_families(program)
-    joined: dict[tuple[str, int], dict[str, None]] = {}
-    for key, names in vectors.items():
-        joined[root(key)] = joined.get(root(key), {}) | names
-    found = {key: Slots(tuple(families[name] for name in sorted(joined[root(key)]))) for key in sides}
-    return {name: (found[name, 0], found[name, 1]) for name in tables}
+                    self.join((ref.name, side), own[side])
+            case OuterProduct():
+                for key, part in zip(own, x.parts, strict=True):
+                    names = {v.ref.name for v in walk(part) if isinstance(v, Value)}
+                    self.vectors.setdefault(key, set()).update(names)
+            case SpectralMap():
+                known = dict[str, SideKey]()
+                for letter, key in zip(x.signature.result, own, strict=True):
+                    self.join(known.setdefault(letter, key), key)
+                for letters, table in zip(x.signature.tables, x.tables, strict=True):
+                    if isinstance(table, Value):
+                        for side, letter in enumerate(letters):
+                            key = (table.ref.name, side)
+                            self.join(key, known.setdefault(letter, key))
+            case _:
+                for part in x.parts:
+                    self.add(part, own)
 
 
 def factored(program: Program) -> Program:
@@ -169,7 +196,7 @@ def _linear(x: Expr) -> bool:
                 for part in (rows, columns)
             )
         case SpectralMap():
-            return isinstance(x.table, Value)
+            return isinstance(x.table, Value) and all(isinstance(t, Value) or t == ZERO for t in x.tables)
         case Add(terms):
             return all(map(_linear, terms))
         case Mul(factors):

@@ -119,8 +119,9 @@ def _print(x: Expr) -> tuple[str, int]:
             return f"{print_expr(left)} {op} {print_expr(right)}", SUM
         case OuterProduct(rows, columns):
             return f"outer({print_expr(rows)}, {print_expr(columns)})", ATOM
-        case SpectralMap(function, steps, table, coefficients):
-            own = [print_expr(table), *([str(steps)] if coefficients else []), *map(print_expr, coefficients)]
+        case SpectralMap(function, steps, tables, coefficients):
+            counted = [str(steps)] if x.signature.steps else []
+            own = [*map(print_expr, tables), *counted, *map(print_expr, coefficients)]
             return f"{function}({', '.join(own)})", ATOM
         case Sum(variable, count, body):
             return f"sum({variable} < {count}: {print_expr(body)})", ATOM

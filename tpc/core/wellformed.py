@@ -37,6 +37,7 @@ from tpc.core.program import (
     all_families,
     instructions,
 )
+from tpc.core.spectral import SpectralMap
 from tpc.core.traverse import used_refs
 
 MAX_CHECKED = 20_000  # instructions and references whose order is checked one by one
@@ -114,22 +115,25 @@ def _check_table_product(
     _require(out.width == far and operand.width == near, op, "the sides do not fit")
 
 
-def _entries(phi: Expr) -> list[Value | OuterProduct]:
-    """The tables and outer products that a table is made of, those inside of none."""
-    found, left = list[Value | OuterProduct](), [phi]
+def _entries(phi: Expr) -> list[Value | OuterProduct | SpectralMap]:
+    """The tables, outer products and functions of tables that a table is made of, those inside of none."""
+    found, left = list[Value | OuterProduct | SpectralMap](), [phi]
     while left:
         node = left.pop()
-        if isinstance(node, OuterProduct) or (isinstance(node, Value) and node.vector):
+        if isinstance(node, OuterProduct | SpectralMap) or (isinstance(node, Value) and node.vector):
             found.append(node)
         else:
             left += children(node)
     return found
 
 
-def _fits(entry: Value | OuterProduct, out: Family, families: Mapping[str, Family]) -> bool:
-    """Whether a table, or the two sides of an outer product, have the sides of `out`."""
+def _fits(entry: Value | OuterProduct | SpectralMap, out: Family, families: Mapping[str, Family]) -> bool:
+    """Whether a table, an outer product, or what a function makes, has the sides of `out`."""
     if isinstance(entry, Value):
         return families[entry.ref.name].widths == out.widths
+    if isinstance(entry, SpectralMap):
+        known = [families[v.ref.name].widths if isinstance(v, Value) else () for v in entry.tables]
+        return bool(known[0]) and entry.signature.fits(known, out.widths)
     return all(
         {families[v.ref.name].widths for v in values(part) if v.vector} <= {(width,)}
         for part, width in ((entry.rows, out.width), (entry.columns, out.columns))

@@ -14,6 +14,7 @@ from tpc.core.expr import ONE, ZERO, Call, Expr, OuterProduct, Ref, Sum, Value, 
 from tpc.core.functions import elementwise
 from tpc.core.places import IndexRange, Site, by_family, may_make, may_meet, sites_of
 from tpc.core.program import MatMul, Nonlin, OuterMul, OuterNonlin, Program
+from tpc.core.spectral import SpectralMap
 from tpc.derive.parts import parts_of_lines
 from tpc.derive.sides import Sides
 from tpc.derive.sites import FormulaScope, before
@@ -116,8 +117,8 @@ class Dependence:
             return found
         inner = (*ranges, IndexRange(x.variable, x.count)) if isinstance(x, Sum) else ranges
         found = 0
-        for part in x.parts:
-            found |= self._side(part, inner, side)
+        for part, which in parts_of_side(x, side):
+            found |= self._side(part, inner, which)
         return found
 
     def _of_table(self, site: Site, op: OuterMul) -> int:
@@ -185,3 +186,12 @@ def differentiable(phi: Expr, value: Value) -> bool:
     except NotDifferentiableError:
         return False
     return True
+
+
+def parts_of_side(x: Expr, side: int) -> list[tuple[Expr, int]]:
+    """The parts that a side of a table is told by, each with that of its sides which is the same."""
+    if not isinstance(x, SpectralMap):
+        return [(part, side) for part in x.parts]
+    letter = x.signature.result[side]
+    pairs = zip(x.tables, x.signature.tables, strict=True)
+    return [(table, k) for table, letters in pairs for k, own in enumerate(letters) if own == letter]

@@ -278,8 +278,9 @@ class Interpreter:
                 return np.transpose(kernel) if flipped else kernel
             case SpectralMap():
                 root = np.sqrt(np.multiply.outer(self.points.weights, self.points.weights))
-                operator = (self.value(x.table, env, tabular=True) + np.zeros_like(root)) * root
-                return mapped(np, x, operator, [self.value(c, env) for c in x.coefficients]) / root
+                tables = [self.value(table, env, tabular=True) + np.zeros_like(root) for table in x.tables]
+                scalars = [self.value(c, env) for c in x.coefficients]
+                return mapped(np, x, [table * root for table in tables], scalars) / root
         return None
 
     def leaf(self, x: Expr, env: Rounds, tabular: bool = False) -> Any:

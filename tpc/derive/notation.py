@@ -200,11 +200,15 @@ class Notation(ABC):
                 return self.kernel(self.member(ref.name, self.indices(ref)), flipped), ATOM
             case Copied(body):
                 return self.copied(self.written(body))
-            case SpectralMap(function, steps, TableKernel(ref), coefficients):
-                more = [*([number(steps)] if coefficients else []), *coefficients]
-                table = self.member(ref.name, self.indices(ref))
-                return self.kernel(self.function(function, [table, *map(self.expr, more)]), False), ATOM
+            case SpectralMap(function, steps, tables, coefficients):
+                more = [*([number(steps)] if x.signature.steps else []), *coefficients]
+                own = [self.table_name(table) for table in tables]
+                return self.kernel(self.function(function, [*own, *map(self.expr, more)]), False), ATOM
         raise TypeError(f"no notation for {type(x).__name__}")
+
+    def table_name(self, x: Expr) -> str:
+        """A table as an argument of a function; 0 is one."""
+        return self.member(x.ref.name, self.indices(x.ref)) if isinstance(x, TableKernel) else self.expr(x)
 
     def number(self, value: Fraction) -> Written:
         if value < 0:

@@ -117,9 +117,9 @@ def of_table(x: Expr) -> Any:
             return sympy.Function("copy")(to_sympy(body))
         case CopyMean(body):
             return sympy.Function("E'")(to_sympy(body))
-        case SpectralMap(function, steps, table, coefficients):
-            counted = [sympy.Integer(steps)] if coefficients else []
-            return sympy.Function(function)(to_sympy(table), *counted, *map(to_sympy, coefficients))
+        case SpectralMap(function, steps, tables, coefficients):
+            counted = [sympy.Integer(steps)] if x.signature.steps else []
+            return sympy.Function(function)(*map(to_sympy, tables), *counted, *map(to_sympy, coefficients))
     raise TypeError(f"no sympy expression for {type(x).__name__}")
 
 

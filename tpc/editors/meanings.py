@@ -8,7 +8,7 @@ from tpc.core.functions import FUNCTIONS
 from tpc.core.printer import print_expr
 from tpc.syntax import tree
 from tpc.train.losses import LOSSES
-from tpc.train.matrix_aware import MATRIX_AWARE, UNTOLD
+from tpc.train.matrix_aware import MATRIX_AWARE
 from tpc.train.optimizer_rules import OPTIMIZERS, named_rule
 from tpc.train.optimizers import options_of_known
 
@@ -47,6 +47,9 @@ WORDS = {
     "outer": "`outer(a, b)`: the table of all products a·b, which takes x to a·mean(b·x)",
     "newton_schulz": "`newton_schulz(A, steps, a, b, c)`: steps aA + bAAᵀA + cAAᵀAAᵀA from A over its norm",
     "polar": "`polar(A)`: the table with A's singular vectors, and 1 for its singular values",
+    "left_gram": "`left_gram(A)`: the table AAᵀ of two sides that are the rows of A",
+    "right_gram": "`right_gram(A)`: the table AᵀA of two sides that are the columns of A",
+    "preconditioned": "`preconditioned(A, L, R, eps, p)`: the table (eps + L)^(-p) A (eps + R)^(-p)",
     "adapt": "`adapt(f, (x, y), loss = …, lr = …, steps = …)`: f after inner steps",
     "pi": "π",
     "e": "Euler's number",
@@ -63,9 +66,15 @@ UNSET = {"lr": "…", "clip": "none", "limit": "none"}  # options that are no nu
 def _meaning_of_optimizer(name: str) -> str:
     """How it is written, with its defaults, and what it is."""
     parameters = named_rule(name).parameters if name in OPTIMIZERS else {}
-    untold = {**UNSET, **(UNTOLD if name in MATRIX_AWARE else {})}
+    untold = {**UNSET, **(MATRIX_AWARE[name].untold if name in MATRIX_AWARE else {})}
     written = [f"{o} = {untold.get(o) or _default(parameters.get(o))}" for o in options_of_known()[name]]
-    meaning = OPTIMIZERS[name].meaning if name in OPTIMIZERS else MATRIX_AWARE.get(name)
+    meaning = (
+        OPTIMIZERS[name].meaning
+        if name in OPTIMIZERS
+        else MATRIX_AWARE[name].meaning
+        if name in MATRIX_AWARE
+        else None
+    )
     return f"`{name}({', '.join(written)})`" + (f": {meaning}" if meaning else "")
 
 

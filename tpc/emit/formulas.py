@@ -176,15 +176,21 @@ class Expressions:
         return py.product([part for part, own in ((rows, x.rows), (columns, x.columns)) if own != number(1)])
 
     def spectral(self, x: SpectralMap, frame: Frame, ranges: Ranges) -> Py:
-        """A function of a table's singular values, the entries being weighted as points are."""
+        """A function of tables as operators, the entries being weighted as points are."""
         if self.places is not None:
-            return in_factors.spectral(self, x, self.places, frame, ranges)
-        table, *coefficients = (self.value(part, frame, ranges) for part in x.parts)
+            return in_factors.spectral(self, x, frame, ranges)
+        tables, scalars = (
+            [self.value(part, frame, ranges) for part in own] for own in (x.tables, x.coefficients)
+        )
         first = next(v.ref.name for v in values(x.table) if v.ref.name in self.tables)
-        weights = [py.name(f"weights{suffix}") for suffix in self.sides(first)]
-        if x.function == "polar":
-            return py.call("polar", table, *weights)
-        return py.call("newton_schulz", table, *weights, py.integer(x.steps), *coefficients)
+        rows, columns = (py.name(f"weights{suffix}") for suffix in self.sides(first))
+        match x.function:
+            case "left_gram":
+                return py.call("gram_over", tables[0], columns)
+            case "right_gram":
+                return py.call("gram_over", Py(f"{tables[0].at(py.ATOM)}.T", py.ATOM), rows)
+        counted = [py.integer(x.steps)] if x.signature.steps else []
+        return py.call(x.function, *tables, rows, columns, *counted, *scalars)
 
     def table_product(self, op: OuterMul, frame: Frame) -> Py:
         """The mean over one side of a table's entries times a vector's."""

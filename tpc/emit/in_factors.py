@@ -73,19 +73,37 @@ def product(emit: Expressions, op: OuterMul, frame: Frame) -> Py:
     return far.combined(py.matmul(met, coefficients) if op.transposed else py.matmul(coefficients, met))
 
 
-def spectral(
-    emit: Expressions, x: SpectralMap, places: tuple[Slots, Slots], frame: Frame, ranges: Ranges
-) -> Py:
-    """A function of singular values, by the inner products of rows and of columns."""
+def spectral(emit: Expressions, x: SpectralMap, frame: Frame, ranges: Ranges) -> Py:
+    """A function of tables as operators, by the inner products of rows and of columns."""
     assert isinstance(x.vectors, OuterProduct)
-    grams = []
-    for slots, part in zip(places, x.vectors.parts, strict=True):
-        chain = frame.chain(gram_key(slots))
-        grams.append(Stack(emit, slots, part, frame).gram() if chain is None else py.name(chain.name))
-    table, *coefficients = (emit.value(part, frame, ranges) for part in (x.table, *x.coefficients))
-    if x.function == "polar":
-        return py.call("polar_in_factors", table, *grams)
-    return py.call("newton_schulz_in_factors", table, *grams, py.integer(x.steps), *coefficients)
+    assert isinstance(x.table, Value)
+    places = emit.factored[x.table.ref.name]
+
+    def gram(side: int) -> Py:
+        assert x.vectors is not None
+        chain = frame.chain(gram_key(places[side]))
+        stack = Stack(emit, places[side], x.vectors.parts[side], frame)
+        return stack.gram() if chain is None else py.name(chain.name)
+
+    tables = [_table(emit, x, k, frame, ranges) for k in range(len(x.tables))]
+    scalars = [emit.value(part, frame, ranges) for part in x.coefficients]
+    match x.function:
+        case "left_gram":
+            return py.call("gram_in_factors", *tables, gram(1))
+        case "right_gram":
+            return py.call("gram_in_factors", Py(f"{tables[0].at(py.ATOM)}.T", py.ATOM), gram(0))
+    counted = [py.integer(x.steps)] if x.signature.steps else []
+    return py.call(f"{x.function}_in_factors", *tables, gram(0), gram(1), *counted, *scalars)
+
+
+def _table(emit: Expressions, x: SpectralMap, k: int, frame: Frame, ranges: Ranges) -> Py:
+    """The coefficients of a table that a function is of."""
+    if isinstance(x.tables[k], Value):
+        return emit.value(x.tables[k], frame, ranges)
+    assert isinstance(x.table, Value)
+    sides = dict(zip("rc", emit.factored[x.table.ref.name], strict=True))
+    shape = py.tuple_of([py.integer(sides[letter].count) for letter in x.signature.tables[k]])
+    return py.call("jnp.zeros", shape, py.name("dtype"))
 
 
 def gram_key(slots: Slots) -> tuple[str, bool]:
@@ -101,8 +119,9 @@ def kept_grams(program: Program, structure: Structure) -> dict[tuple[str, bool],
         if not isinstance(leaf.op, OuterNonlin) or leaf.op.out.name not in slots:
             continue
         keys = {gram_key(own): own for own in slots[leaf.op.out.name]}
-        if any(isinstance(node, SpectralMap) for node in walk(leaf.op.phi)):
-            needed |= keys.keys()
+        for node in walk(leaf.op.phi):
+            if isinstance(node, SpectralMap) and isinstance(node.table, Value):
+                needed |= {gram_key(own) for own in slots[node.table.ref.name]}
         if any(True for _ in _products(leaf.op.phi, ())):
             at_once = any(region in structure.parallel for region in leaf.around)
             for key, own in keys.items():
@@ -149,7 +168,7 @@ def _products(x: Expr, loops: Loops) -> Iterator[tuple[OuterProduct, Loops]]:
         yield x, loops
         return
     inner = (*loops, (x.variable, x.count)) if isinstance(x, Sum) else loops
-    for part in (x.table,) if isinstance(x, SpectralMap) else x.parts:
+    for part in x.tables if isinstance(x, SpectralMap) else x.parts:
         yield from _products(part, inner)
 
 

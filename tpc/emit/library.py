@@ -22,6 +22,7 @@ FILES = (
     "packed",
     "roots",
     "singular_values",
+    "preconditioners",
     "covariances",
     "integrals",
     "logistic",

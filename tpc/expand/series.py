@@ -47,7 +47,7 @@ from tpc.core.functions import elementwise
 from tpc.core.spectral import SpectralMap
 from tpc.expand.edges import contact_at, rests
 from tpc.expand.growth import GrowsError, SmallError
-from tpc.expand.of_spectra import spectral_series
+from tpc.expand.of_spectra import spectral_power, spectral_series
 from tpc.expand.terms import F0, NONE, Series, collected, folded, jumps_of, multisets, same_first
 
 LOOKS = 4  # how many halves below the first power that is possible the first term is looked for
@@ -143,6 +143,8 @@ class Expander:
                 return Fraction(1)
             case Add(terms):
                 return max((p for term in terms if (p := self.power_of(term)) is not None), default=None)
+            case SpectralMap(_, _, tables):
+                return spectral_power(x, self.power_of(tables[0]))
             case Mul() | OuterProduct():
                 powers = [self.power_of(factor) for factor in x.parts]
                 return None if None in powers else sum((p for p in powers if p is not None), F0)

@@ -29,6 +29,7 @@ from tpc.core.expr import (
     Sum,
     Value,
     add,
+    call,
     children,
     coefficient,
     divide,
@@ -46,7 +47,7 @@ from tpc.core.expr import (
 )
 from tpc.core.laws import law_number
 from tpc.core.program import Family, MatMul, Moment, Nonlin, OuterMul, OuterNonlin, Scalar
-from tpc.core.spectral import SPECTRAL, is_spectral, spectral_map
+from tpc.core.spectral import SPECTRAL, SpectralMap, is_spectral, spectral_map
 from tpc.core.traverse import free_variables
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
@@ -224,20 +225,49 @@ class ExpressionLowering:
         )
 
     def spectral(self, name: str, args: Sequence[Expr], indices: Sequence[Affine | None]) -> Expr:
-        """A function of a table's singular values, the table being one under a name."""
-        table, *rest = args
-        if not is_vector(table):
-            return ZERO if table == ZERO else table
-        table = table if isinstance(table, Value) else self.named(table)
-        if not rest:
-            return spectral_map(name, 1, table)
-        steps = indices[1]
+        """A function of tables as operators, each being one under a name."""
+        count = len(SPECTRAL[name].tables)
+        tables, rest = args[:count], args[count:]
+        if tables[0] == ZERO:
+            return ZERO
+        if not any(map(is_vector, tables)):
+            return self.of_constants(name, tables[0], [*tables[1:], *rest])
+        letters, sides = SPECTRAL[name].tables, dict[str, str | None]()
+        for own, family in zip(letters, map(self.table, tables), strict=True):
+            sides |= {} if family is None else {own[0]: family.width, own[1]: family.columns}
+        some = next(iter(sides.values()))
+        made = [Family("", "table", sides.get(x[0], some), (), sides.get(x[1], some)) for x in letters]
+        tables = [self.table_named(x, own) for x, own in zip(tables, made, strict=True)]
+        if not SPECTRAL[name].steps:
+            return spectral_map(name, 1, tables, rest)
+        steps = indices[count]
         assert steps is not None
-        return spectral_map(name, steps.const, table, *rest[1:])
+        return spectral_map(name, steps.const, tables, rest[1:])
+
+    def of_constants(self, name: str, x: Expr, others: Sequence[Expr]) -> Expr:
+        """A function of tables each of which is the same everywhere: that is its only singular value."""
+        if name in ("left_gram", "right_gram"):
+            return mul(x, x)
+        if name == "preconditioned":
+            left, right, eps, exponent = others
+            sides = [power(add(eps, call("max", own, ZERO)), neg(exponent)) for own in (left, right)]
+            return mul(x, *sides)
+        return call("sign", x) if name == "polar" else x
+
+    def table_named(self, x: Expr, family: Family) -> Expr:
+        """A table under a name."""
+        if isinstance(x, Value) and x.vector:
+            return x
+        return self.block.part(OuterNonlin(UNNAMED, x, origin=self.block.origin), family)
 
     def table(self, x: Expr) -> Family | None:
         """The family that would have `x` as a member if it is a table, else None."""
         for node in walk(x):
+            if isinstance(node, SpectralMap):
+                families = [self.table(part) for part in node.tables]
+                sides = [(own.width, own.columns) for own in families if own is not None]
+                rows, columns = node.signature.result_sides(sides)
+                return Family("", "table", rows, (), columns)
             if isinstance(node, OuterProduct):
                 rows, columns = (self.width(part) for part in (node.rows, node.columns))
                 some = rows or columns

@@ -49,6 +49,7 @@ from tpc.core.program import (
 from tpc.core.spectral import SpectralMap, mapped
 from tpc.simulate.contract import contract
 from tpc.simulate.matrix_free import Asked, met_by, multiply_members
+from tpc.simulate.one_by_one import one_by_one
 from tpc.simulate.rolling import Rolling, places
 from tpc.simulate.standing import Bindings
 from tpc.simulate.store import read, write
@@ -237,14 +238,19 @@ class Machine:
         return out.reshape((1,) * rank) if out.ndim == 0 else out
 
     def _spectral(self, node: SpectralMap, env: Env, frame: Bindings) -> Any:
-        """A function of the singular values of tables, [*axes, n, m], as matrices."""
-        table, *coefficients = (
-            self.value(part, env, frame, entries=2 if part is node.table else 0) for part in node.parts
-        )
-        root = math.sqrt(math.prod(table.shape[-2:]))
-        raised = [self._raised(x, 2) for x in coefficients]
+        """A function of tables, [*axes, n, m], as matrices."""
+        tables = [self.value(part, env, frame, entries=2) for part in node.tables]
+        operators = [table / math.sqrt(math.prod(table.shape[-2:])) for table in tables]
+        raised = [self._raised(self.value(x, env, frame, entries=0), 2) for x in node.coefficients]
+        count = len(tables)
+
+        def function(*arrays: Any) -> Any:
+            return mapped(jnp, node, arrays[:count], arrays[count:])
+
         with jax.default_matmul_precision("highest"):
-            return mapped(jnp, node, table / root, raised) * root
+            alone = node.signature.decomposes
+            found = (one_by_one(function) if alone else function)(*operators, *raised)
+        return found * math.sqrt(math.prod(found.shape[-2:]))
 
     def _entries(self, x: Expr) -> int:
         """How many axes of entries a value of the program has, or an outer product."""

@@ -334,8 +334,7 @@ class Kinds:
         if symbol is not None and isinstance(symbol.node, tree.Function):
             return self.expand(node, symbol.node, args, kinds, env)
         if function.name in ("outer", *SPECTRAL) and symbol is None:
-            steps = self.scope.integer(args[1]) if function.name in SPECTRAL and args[1:] else 1
-            found = table_kinds.made_kind(node, function.name, kinds, steps)
+            found = table_kinds.made_kind(node, function.name, kinds, self.scope.integer)
             return found if isinstance(found, Kind) else self.fail(found)
         if not is_function(function.name):
             known = [

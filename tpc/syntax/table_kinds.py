@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tpc.core.spectral import SPECTRAL
@@ -15,12 +15,17 @@ OPEN = ""  # a side that no vector tells
 MOST_STEPS = 100
 
 
-def made_kind(node: tree.Applied, name: str, kinds: Sequence[Kind], steps: int | None) -> Kind | Diagnostic:
-    """The kind of what `outer` or a function of singular values makes, or what is wrong with it.
+def made_kind(
+    node: tree.Applied, name: str, kinds: Sequence[Kind], integer: Callable[[tree.Tree], int | None]
+) -> Kind | Diagnostic:
+    """The kind of what `outer` or a function of tables makes, or what is wrong with it.
 
-    steps: how many steps of a Newton–Schulz iteration, if that is known.
+    integer: a whole number that is known, as that of the steps of an iteration has to be.
     """
-    return outer_kind(node, kinds) if name == "outer" else spectral_kind(node, name, kinds, steps)
+    if name == "outer":
+        return outer_kind(node, kinds)
+    counted = SPECTRAL[name].steps and node.args[1:]
+    return spectral_kind(node, name, kinds, integer(node.args[1]) if counted else 1)
 
 
 def outer_kind(node: tree.Applied, kinds: Sequence[Kind]) -> Kind | Diagnostic:
@@ -43,22 +48,35 @@ def outer_kind(node: tree.Applied, kinds: Sequence[Kind]) -> Kind | Diagnostic:
 def spectral_kind(
     node: tree.Applied, name: str, kinds: Sequence[Kind], steps: int | None
 ) -> Kind | Diagnostic:
-    """The kind of a function of a table's singular values, or what is wrong with it.
+    """The kind of a function of tables as operators, or what is wrong with it.
 
     steps: how many steps of a Newton–Schulz iteration, if that is known.
     """
-    due = SPECTRAL[name]
+    own = SPECTRAL[name]
+    due, count = own.arguments, len(own.tables)
     if len(kinds) != due:
         return catalogue.names.arguments(node.span, name, due, due, len(kinds))
-    table, *rest = kinds
-    if table.name not in ("table", "unknown"):
-        return catalogue.tables.table_due(node.args[0].span, name)
-    for arg, kind in zip(node.args[1:], rest, strict=True):
+    for arg, kind in zip(node.args[:count], kinds, strict=False):
+        if kind.name not in ("table", "unknown"):
+            return catalogue.tables.table_due(arg.span, name)
+    for arg, kind in zip(node.args[count:], kinds[count:], strict=True):
         if kind.name not in ("scalar", "unknown"):
-            return catalogue.tables.scalar_due(arg.span, name)
+            return catalogue.tables.scalar_due(arg.span, name, count)
     if steps is None or not 1 <= steps <= MOST_STEPS:
         return catalogue.tables.steps_due(node.args[1].span, name, MOST_STEPS)
-    return replace(table, at=node.span)
+    first = kinds[0]
+    for letters, arg, kind in zip(own.tables[1:], node.args[1:], kinds[1:], strict=False):
+        square = Kind("table", *result_of(letters, first))
+        if any(a and b and a != b for a, b in zip(sides(square), sides(kind), strict=True)):
+            return catalogue.tables.argument_sides(arg.span, name, str(kind), str(square))
+    rows, columns = result_of(own.result, first)
+    return replace(first, width=rows, columns=columns, at=node.span)
+
+
+def result_of(letters: str, table: Kind) -> tuple[str | None, str | None]:
+    """Sides by their letters: r and c are those of a table."""
+    by_letter = {"r": table.width, "c": table.columns}
+    return by_letter[letters[0]], by_letter[letters[1]]
 
 
 def joined(items: Sequence[tuple[tree.Tree, Kind]]) -> Kind | Diagnostic:

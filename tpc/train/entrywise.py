@@ -7,8 +7,8 @@ others as vectors or scalars, as with SGD.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from tpc.diagnostics import catalogue
@@ -21,7 +21,6 @@ from tpc.train.checks import check_sign
 from tpc.train.descent import Descent, Updates, scheduled
 from tpc.train.matrix_aware import (
     MATRIX_AWARE,
-    OPTIONS,
     Orthogonalised,
     jump_of,
     momentum_rule,
@@ -31,6 +30,7 @@ from tpc.train.matrix_aware import (
 from tpc.train.optimizer_rules import BELOW_ONE, OPTIMIZERS, OVER, OptimizerRule, rule_of, states_of
 from tpc.train.records import Index, Record
 from tpc.train.scene import Scene
+from tpc.train.shampoo import SOAP, Preconditioner, preconditioned_step, preconditioner, shampoo_rule
 from tpc.train.simplified import quotient_in, simplified
 from tpc.train.training_options import check_options, option_value, options_of
 from tpc.train.weights import Weight
@@ -49,24 +49,26 @@ class Entrywise:
     clip: Tree | None
     limit: Tree | None
     # what is made of the rule's result as a matrix
-    spectral: Orthogonalised | None = None
+    spectral: Orthogonalised | Preconditioner | None = None
 
 
 def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
     """The optimizer of an `update` line other than `sgd`. Raises RefusedError."""
     m, name = Maker(update.span), update.name.name
+    if name == SOAP and name not in scene.optimizers:
+        raise RefusedError(catalogue.optimizers.no_soap(update.name.span))
     if name not in (*scene.optimizers, *OPTIMIZERS, *MATRIX_AWARE):
         known = ("sgd", *OPTIMIZERS, *MATRIX_AWARE, *scene.optimizers)
         raise RefusedError(catalogue.options.unknown_word(update.name.span, name, "an optimizer", known))
     options = options_of(update.options)
     own = name in MATRIX_AWARE
-    rule = momentum_rule(scene, options, m) if own else rule_of(name, options, scene.optimizers)
+    rule = matrix_rule(scene, name, options, m) if own else rule_of(name, options, scene.optimizers)
     if name in scene.optimizers and OVER in scene.functions and rule.reads(OVER):
         why = "has a meaning in every rule, and is a function of the file, too"
         raise RefusedError(catalogue.optimizers.rule_name(update.name.span, OVER, why))
     if "decay" in options and "decay" not in rule.options and name in OPTIMIZERS:
         raise RefusedError(catalogue.optimizers.coupled_decay(options["decay"].span, name))
-    check_options(update.options, OPTIONS if own else rule.options, name)
+    check_options(update.options, MATRIX_AWARE[name].options if own else rule.options, name)
     needed = ("lr", *(p for p, default in rule.parameters.items() if default is None))
     for option in needed:
         if option not in options:
@@ -86,8 +88,20 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
             check_sign(scene, option, option_value(given), None, "above 0: it bounds a norm")
         bounds.append(None if none else value(option, m.number(0)))
     rate, decay = value("lr", m.number(0)), value("decay", m.number(0))
-    spectral = orthogonalised(scene, options, m) if own else None
+    spectral = matrix_step(scene, name, options, parameters, m) if own else None
     return Entrywise(rule, parameters, rate, decay, bounds[0], bounds[1], spectral)
+
+
+def matrix_rule(scene: Scene, name: str, options: Mapping[str, tree.Option], m: Maker) -> OptimizerRule:
+    """What is taken as a matrix, entry by entry. Raises RefusedError."""
+    return shampoo_rule(options, m) if name == "shampoo" else momentum_rule(scene, options, m)
+
+
+def matrix_step(
+    scene: Scene, name: str, options: Mapping[str, tree.Option], parameters: Mapping[str, Tree], m: Maker
+) -> Orthogonalised | Preconditioner:
+    """What is made of it. Raises RefusedError."""
+    return preconditioner(scene, parameters) if name == "shampoo" else orthogonalised(scene, options, m)
 
 
 def check_parameter(scene: Scene, name: str, value: Tree, *, built_in: bool) -> None:
@@ -178,6 +192,8 @@ class EntrywiseUpdates:
                 shown = name.removeprefix(MARK)
                 known[name] = new if plain else lines.define(shown, new, f"{shown} of {{}}")
         result = self.written(options_in(rule.result), known, own_rule)
+        if isinstance(optimizer.spectral, Preconditioner):
+            return preconditioned_step(lines, optimizer.spectral, result)
         if optimizer.spectral is not None:
             step = spectral_step(lines, optimizer.spectral, result)
             self.watched[jump_of(step, lines, records)] = lines.weight.name
@@ -252,6 +268,8 @@ class Lines:
     clauses: list[Range]
     # a member at the start, which tells the kind of its states
     start: Tree
+    # the sides of tables: 0 that of the weight's rows, 1 that of its columns
+    own_sides: tuple[int, int] = (0, 1)
 
     @property
     def m(self) -> Maker:
@@ -263,7 +281,12 @@ class Lines:
     @property
     def sides(self) -> tuple[tree.Name | tree.Literal, ...]:
         w = self.weight
-        return (self.m.name(w.rows.width or ""), self.m.name(w.columns.width or "")) if w.matrix else ()
+        both = self.m.name(w.rows.width or ""), self.m.name(w.columns.width or "")
+        return tuple(both[side] for side in self.own_sides) if w.matrix else ()
+
+    def between(self, rows: int, columns: int) -> Lines:
+        """The lines of tables with other sides, of the same weight."""
+        return replace(self, own_sides=(rows, columns))
 
     def at(self, family: str, time: Tree) -> Tree:
         return self.m.member(family, (*self.updates.index(time), *self.member))

@@ -1,4 +1,4 @@
-"""Muon: the update is a function of the singular values of the momentum as a matrix.
+"""Optimizers of matrices, and Muon: its update is a function of the singular values of the momentum.
 
 After Keller Jordan's `muon.py`: `w ← (1 − η decay) w − η √(rows/columns) F(u)`, F the polar factor or a few
 steps of a Newton–Schulz iteration, so that updates have the spectral norm of Yang, Simon and Bernstein (arXiv
@@ -24,6 +24,7 @@ from tpc.train.build import Maker, is_number, substituted
 from tpc.train.optimizer_rules import DECOUPLED, OptimizerRule
 from tpc.train.records import Record
 from tpc.train.scene import Scene
+from tpc.train.shampoo import SHAMPOO
 from tpc.train.training_options import option_value
 from tpc.train.weight_members import ByMember
 from tpc.train.weights import Weight, of_member
@@ -31,17 +32,33 @@ from tpc.train.weights import Weight, of_member
 if TYPE_CHECKING:
     from tpc.train.entrywise import Lines
 
-# the optimizers that act on a matrix as a whole, each with its meaning
-MATRIX_AWARE = {"muon": "the momentum with its singular values made alike"}
-OPTIONS = ("lr", "momentum", "nesterov", "steps", "coefficients", DECOUPLED, "clip")
+
+@dataclass(frozen=True, slots=True)
+class MatrixAware:
+    """What is known by its name of an optimizer that acts on a matrix as a whole."""
+
+    meaning: str
+    # the options of its own, each with what it is if it is left out
+    untold: Mapping[str, str]
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """All options that its `update` line may have."""
+        return ("lr", *self.untold, DECOUPLED, "clip")
+
+
 STEPS, MOMENTUM = 5, Fraction("0.95")
 QUINTIC = tuple(map(Fraction, ("3.4445", "-4.775", "2.0315")))
 # of options that are not told, as they would be written
-UNTOLD = {
+MUON = {
     "momentum": f"{float(MOMENTUM):g}",
     "nesterov": "1",
     "steps": f"{STEPS}",
     "coefficients": f"[{', '.join(f'{float(x):g}' for x in QUINTIC)}]",
+}
+MATRIX_AWARE = {
+    "muon": MatrixAware("the momentum with its singular values made alike", MUON),
+    "shampoo": MatrixAware("the gradient between roots of its sums of squares as a matrix", SHAMPOO),
 }
 # an iteration whose limit is the polar factor, and after how many steps that is so to rounding
 CUBIC, CONVERGED = (Fraction(3, 2), Fraction(-1, 2), Fraction(0)), 70

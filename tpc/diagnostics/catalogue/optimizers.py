@@ -159,6 +159,25 @@ def no_matrix(at: Span, name: str, weight: str) -> Diagnostic:
     )
 
 
+def not_hidden(at: Span, name: str, weight: str) -> Diagnostic:
+    return Diagnostic(
+        "TP749",
+        f"`{name}` updates weights between two widths, and `{weight}` is none",
+        Label(at),
+        help=f"give it a line of its own, `update adam(lr = 0.01) of {weight}`",
+    )
+
+
+def no_soap(at: Span) -> Diagnostic:
+    return Diagnostic(
+        "TP749",
+        "`soap` has no limit as n → ∞: it acts on entries in a basis that past gradients tell in few "
+        "directions only, and what is new in a gradient lies in the others",
+        Label(at),
+        help="`update shampoo(lr = 0.1)` is made of the same squares of gradients, and has one",
+    )
+
+
 def steps_of_muon(at: Span, most: int) -> Diagnostic:
     return Diagnostic(
         "TP749",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tpc.diagnostics.diagnostic import Diagnostic, Label
 from tpc.diagnostics.spans import Span
 
+EXAMPLE = "newton_schulz(A, 5, 3.4445, -4.775, 2.0315)"
+
 
 def table_sides(at: Span, kind: str, other: Span, other_kind: str) -> Diagnostic:
     return Diagnostic(
@@ -13,6 +15,15 @@ def table_sides(at: Span, kind: str, other: Span, other_kind: str) -> Diagnostic
         Label(at, kind),
         (Label(other, other_kind),),
         "`outer(a, b)` has the width of a for its rows, and that of b for its columns",
+    )
+
+
+def argument_sides(at: Span, function: str, kind: str, due: str) -> Diagnostic:
+    return Diagnostic(
+        "TP221",
+        f"`{function}` takes {due} here, and this is {kind}",
+        Label(at),
+        help="of a table A the rows are both sides of `left_gram(A)`, the columns those of `right_gram(A)`",
     )
 
 
@@ -65,18 +76,20 @@ def output_of_table(at: Span, name: str) -> Diagnostic:
 def table_due(at: Span, function: str) -> Diagnostic:
     return Diagnostic(
         "TP227",
-        f"`{function}` is a function of the singular values of a table, and this is none",
+        f"`{function}` is a function of tables as a whole, and this is none",
         Label(at),
         help="a table is declared with its sides, `table G : n x m = outer(a, b)`",
     )
 
 
-def scalar_due(at: Span, function: str) -> Diagnostic:
+def scalar_due(at: Span, function: str, tables: int) -> Diagnostic:
+    first = "the first" if tables == 1 else f"the first {tables}"
+    example = "preconditioned(A, L, R, 1e-6, 1/4)" if tables > 1 else EXAMPLE
     return Diagnostic(
         "TP227",
-        f"all arguments of `{function}` but the first are scalars",
+        f"all arguments of `{function}` but {first} are scalars",
         Label(at),
-        help="write numbers or inputs, as in `newton_schulz(A, 5, 3.4445, -4.775, 2.0315)`",
+        help=f"write numbers or inputs, as in `{example}`",
     )
 
 

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jax.custom_batching import sequential_vmap
 
 from tpc.emit.helpers.histories import products
 
@@ -24,9 +25,37 @@ def polar(table, weights, columns):
     That is, not below 1e-6 (1e-3, if not in float64) of the largest one.
     """
     root = jnp.sqrt(weights)[:, None] * jnp.sqrt(columns)
-    u, s, v = jnp.linalg.svd(table * root, full_matrices=False)
+    u, s, v = singular(table * root)
     least = 1e-6 if s.dtype == jnp.float64 else 1e-3
     return (u * (s > least * s[0])) @ v / root
+
+
+@jax.custom_jvp
+def decomposed(matrix):
+    """Eigenvalues and eigenvectors of a symmetric matrix; of several under `vmap` one after the other.
+
+    jaxlib (0.10) shares a batch out to the threads that XLA runs on, and waits for it on one of these: as
+    many batches at once as there are threads wait for ever.
+    """
+    return sequential_vmap(lambda own: tuple(jnp.linalg.eigh(own)))(matrix)
+
+
+@decomposed.defjvp
+def slope_of_decomposed(arguments, tangents):
+    """JAX's own, which is none where two eigenvalues are the same."""
+    return jax.jvp(lambda own: tuple(jnp.linalg.eigh(own)), arguments, tangents)
+
+
+@jax.custom_jvp
+def singular(matrix):
+    """Singular vectors and values, as `decomposed`."""
+    return sequential_vmap(lambda own: tuple(jnp.linalg.svd(own, full_matrices=False)))(matrix)
+
+
+@singular.defjvp
+def slope_of_singular(arguments, tangents):
+    """JAX's own, which is none where two singular values are the same."""
+    return jax.jvp(lambda own: tuple(jnp.linalg.svd(own, full_matrices=False)), arguments, tangents)
 
 
 def gram_of(vectors, weights):
@@ -75,9 +104,9 @@ def polar_in_factors(table, rows, columns):
 
     It is (M Mᵀ)^(−3/2) M Mᵀ M. With C ⟨y, y⟩ Cᵀ = F Fᵀ, M Mᵀ has the eigenvalues of Fᵀ ⟨x, x⟩ F.
     """
-    values, vectors = jnp.linalg.eigh(table @ columns @ table.T)
+    values, vectors = decomposed(table @ columns @ table.T)
     root = vectors * jnp.sqrt(jnp.maximum(values, 0))
-    values, vectors = jnp.linalg.eigh(root.T @ rows @ root)
+    values, vectors = decomposed(root.T @ rows @ root)
     near = root @ vectors
     kept = values > (1e-6 if values.dtype == jnp.float64 else 1e-3) ** 2 * values[-1]
     powers = jnp.where(kept, jnp.where(kept, values, 1) ** -1.5, 0)

@@ -15,7 +15,7 @@ syntax match tpStatement "^\s*\zs\%(check\|table\|weight\|bias\|activation\|para
 " words only where a line of a training begins
 syntax match tpTraining "^\s\+\zs\%(batch\|loss\|update\|gradient\)\ze\%(\s\+\k\|\s*(\)"
 syntax match tpTraining "\%(=\s*\)\@<=adapt\ze\s*("
-syntax match tpFunction "\<\%(D\|abs\|cos\|cosh\|elu\|erf\|exp\|gelu\|hardtanh\|leaky_relu\|log\|max\|min\|mish\|newton_schulz\|nngp\|ntk\|onehot\|outer\|pad\|polar\|relu\|relu6\|selu\|sigmoid\|sign\|silu\|sin\|sinh\|softplus\|softsign\|sqrt\|square\|step\|tanh\|where\)\ze\s*[('′]"
+syntax match tpFunction "\<\%(D\|abs\|cos\|cosh\|elu\|erf\|exp\|gelu\|hardtanh\|leaky_relu\|left_gram\|log\|max\|min\|mish\|newton_schulz\|nngp\|ntk\|onehot\|outer\|pad\|polar\|preconditioned\|relu\|relu6\|right_gram\|selu\|sigmoid\|sign\|silu\|sin\|sinh\|softplus\|softsign\|sqrt\|square\|step\|tanh\|where\)\ze\s*[('′]"
 syntax match tpNumber "\<[0-9]\+\%(\.[0-9]*\)\?\%([eE][+-]\?[0-9]\+\)\?"
 syntax match tpOperator "\.T\>\|[-−+*·/^@=~<>≤≥⊤ᵀ⁰¹²³⁴⁵⁶⁷⁸⁹'′]"
 syntax match tpMember "\.\%(T\>\)\@!\K\k*"
