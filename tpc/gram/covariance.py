@@ -35,7 +35,9 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.program import MatMul, Moment, Nonlin, Program
+from tpc.core.spectral import SpectralEntry
 from tpc.core.traverse import substitute
+from tpc.gram.adjoint import Adjoints
 from tpc.gram.axes import Axes
 from tpc.gram.boxes import Box, Boxes, boxes, phi_of
 from tpc.gram.compared import as_delta
@@ -53,6 +55,7 @@ from tpc.gram.ir import (
 from tpc.gram.isserlis import isserlis
 from tpc.gram.labels import comment_of, text_of
 from tpc.gram.no_zdot import Dots
+from tpc.gram.singular import SpectralArrays
 from tpc.gram.slopes import slopes_in
 from tpc.gram.sources import Vectors, meet, vectors_in
 from tpc.gram.zhat import expectation_of_atoms
@@ -96,7 +99,9 @@ class Covariances:
         self.sites = Boxes(program)
         self.vectors = Vectors(self.sites)
         self.axes = Axes(
-            {item.name: item.bound for item in program.inputs if item.bound is not None}, self.sites.whole
+            {item.name: item.bound for item in program.inputs if item.bound is not None},
+            self.sites.whole,
+            self.sites.is_read_everywhere,
         )
         self.arrays = CovarianceArrays(self.axes, self.sites)
         self.matrices = {m.name: m for m in program.matrices}
@@ -104,6 +109,8 @@ class Covariances:
         self.inputs = {item.name for item in program.inputs}
         self.known: dict[tuple[Expr, ...], Expr | None] = {}  # None while it is being found
         self.dots = Dots(self)
+        self.adjoints = Adjoints(self)
+        self.spectra = SpectralArrays(self)
         self.depth = 0
 
     def run(self) -> CovarianceProgram:
@@ -184,6 +191,8 @@ class Covariances:
                     if node.vector or node.ref.name in self.inputs or node.ref.name in self.arrays.definitions
                     else self.request([node])
                 )
+            if isinstance(node, SpectralEntry):
+                return self.spectra.entry(node)
             if isinstance(node, Sum):
                 found = total(
                     node.variable,
@@ -301,8 +310,11 @@ class Covariances:
             opened = {v for v, site in chosen.items() if isinstance(site.op, Nonlin)}
         if opened:
             return self.product([self._open(f, opened, chosen) for f in factors])
-        for site in chosen.values():
-            self.dots.require(site)
+        for value, site in chosen.items():
+            if (reason := self.dots.why(site)) is not None:
+                if isinstance(site.op, Nonlin):
+                    return self.product([self._open(f, {value}, chosen) for f in factors])
+                return self.adjoints.moved(factors, value, site, reason)
         if plain:
             members = [f for f in factors if isinstance(f, Value)]
             return (
@@ -329,9 +341,7 @@ class Covariances:
         products = [isinstance(site.op, MatMul) for site in sites]
         if not any(products) or meet(*(self.vectors.sources(site) for site in sites)):
             return False
-        for site in sites:
-            self.dots.require(site)
-        return True
+        return all(self.dots.why(site) is None for site in sites)
 
     def _random(self, site: Box) -> bool:
         """Whether what the site makes has vectors in it."""

@@ -85,7 +85,32 @@ class Integral:
     same: tuple[tuple[str, str], ...] = ()
 
 
-Formula = Expr | Closed | Integral
+@dataclass(frozen=True, slots=True)
+class Spectral:
+    """A function of the singular values of Σ C_ij x_i yᵀ_j, as the array of its coefficients.
+
+    The x, and the y, come in blocks, each over axes of its own: `rows`, `columns`, and once more for the other
+    side of inner products, `twins`.
+    """
+
+    function: str
+    steps: int
+    coefficients: tuple[Expr, ...]
+    rows: tuple[tuple[str, ...], ...]
+    columns: tuple[tuple[str, ...], ...]
+    twins: tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]
+    # C, ⟨x, x⟩ and ⟨y, y⟩, by blocks
+    cells: tuple[tuple[Expr, ...], ...]
+    row_products: tuple[tuple[Expr, ...], ...]
+    column_products: tuple[tuple[Expr, ...], ...]
+
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        tables = (self.cells, self.row_products, self.column_products)
+        return (*self.coefficients, *(x for table in tables for row in table for x in row))
+
+
+Formula = Expr | Closed | Integral | Spectral
 Axis = tuple[str, int]
 
 
@@ -152,6 +177,8 @@ def formula_variables(x: Formula) -> set[str]:
             )
         case Integral():
             parts = (*x.factors, *x.mean, *(c for row in x.covariance for c in row))
+        case Spectral():
+            return set()
         case _:
             parts = (x,)
     return {v for part in parts for v in free_variables(part)}
@@ -162,7 +189,7 @@ def determined(x: Formula) -> Formula:
 
     No covariance can tell the two Gaussians by others.
     """
-    if isinstance(x, Expr) or {v for pair in x.same for v in pair} <= formula_variables(x):
+    if isinstance(x, Expr | Spectral) or {v for pair in x.same for v in pair} <= formula_variables(x):
         return x
     return dataclasses.replace(x, same=())
 

@@ -22,12 +22,13 @@ from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.unused import without_unused
 from tpc.gram.cuts import cuts_of
 from tpc.gram.factors import LOGISTIC, polynomial
-from tpc.gram.ir import Closed, CovarianceProgram, Definition, Factor, Formula, Integral, Piece
+from tpc.gram.ir import Closed, CovarianceProgram, Definition, Factor, Formula, Integral, Piece, Spectral
 from tpc.gram.labels import best_name
 from tpc.gram.registered import FORMS, form_named
 from tpc.gram.write_arrays import Array, Arrays
 from tpc.gram.write_gaps import GapWriter
 from tpc.gram.write_rolled import RolledWriter
+from tpc.gram.write_singular import spectral
 from tpc.plan.plan import RULE, CovariancesPlan
 
 LOCALS = ("inputs", "points", "weights", "dtype", "rule", "limit")
@@ -174,6 +175,8 @@ class _CovarianceWriter:
                 return self._closed(piece.formula, arrays, axes, whole)
             case Integral():
                 return self._integral(piece.formula, arrays, axes, piece.extent)
+            case Spectral():
+                return spectral(piece.formula, arrays)
         assert isinstance(piece.formula, Expr)
         return arrays.aligned(finite_branches(piece.formula), axes)
 
@@ -296,6 +299,8 @@ def expressions_in(x: Formula) -> Sequence[Expr]:
             return x.q, x.c, x.r, x.left.scale, x.left.weight, x.right.scale, x.right.weight
         case Integral():
             return *x.factors, *x.mean, *(c for row in x.covariance for c in row)
+        case Spectral():
+            return x.parts
     assert isinstance(x, Expr)
     return (x,)
 

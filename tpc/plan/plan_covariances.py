@@ -18,6 +18,7 @@ from tpc.gram import (
     covariance_program,
 )
 from tpc.gram.cuts import quadrature_entries, seconds_of_compiling
+from tpc.gram.in_coefficients import in_coefficients
 from tpc.plan.cost import PER_ENTRY, SECONDS, bytes_of, shown_seconds
 from tpc.plan.gaussians import lay_out
 from tpc.plan.options import DType, Options
@@ -35,7 +36,7 @@ MOST_ROUNDS = 200  # of loops that covariances are tried on unasked: they are wr
 
 def try_covariances(program: Program, options: Options) -> CovariancesPlan | Refusal:
     """The plan by covariances, if it is asked for or the best one. Raises UnrepresentableError."""
-    if tables := program.tables | program.factored:
+    if tables := program.tables:
         why = f"`{as_written(Ref(min(tables)))}` is a table, whose limit takes an independent copy"
         if options.method == "gram":
             raise UnrepresentableError(why)
@@ -73,8 +74,9 @@ def plan_covariances(program: Program, dtype: DType, seconds: float | None) -> C
     """seconds: what finding the covariances may take, None for as long as it takes. Raises NotGramError."""
     outputs = {output.ref.name for output in program.outputs}
     # a product that is written twice is one Gaussian, which an integral has no two dimensions for
+    program_of_scalars = in_coefficients(program)
     covariances = covariance_program(
-        replace(program, body=without_duplicates(program.body, outputs)), seconds
+        replace(program_of_scalars, body=without_duplicates(program_of_scalars.body, outputs)), seconds
     )
     entries = covariances.entries
     work = RULES * quadrature_entries(covariances, RULE) if covariances.integrals else entries
