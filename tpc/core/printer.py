@@ -123,8 +123,8 @@ def _print(x: Expr) -> tuple[str, int]:
             own = [print_expr(table), *([str(steps)] if coefficients else []), *map(print_expr, coefficients)]
             return f"{function}({', '.join(own)})", ATOM
         case SpectralEntry(function, steps, _, _, cells, coefficients, block, at):
-            own = ", ".join(print_expr(part) for part in (*cells, *coefficients))
-            return f"{function}({own}; {steps}){brackets([*block, *map(print_expr, at)])}", ATOM
+            made_of = ", ".join(print_expr(part) for part in (*cells, *coefficients))
+            return f"{function}({made_of}; {steps}){brackets([*block, *map(print_expr, at)])}", ATOM
         case Sum(variable, count, body):
             return f"sum({variable} < {count}: {print_expr(body)})", ATOM
     raise TypeError(f"no text for {type(x).__name__}")

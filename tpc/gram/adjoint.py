@@ -1,8 +1,8 @@
-"""Products with a Ż where they stand alone in a mean: the matrix is moved to what they are multiplied with.
+"""Products with a Ż where they stand alone in a mean: their matrix is moved to the other side.
 
-`E ψ·(W x)` is `E (Wᵀ ψ)·x`, as at finite width: so x may depend on Wᵀ in whatever way, if Wᵀ ψ has no Ż. In the
-kernel regime the outputs of a network move with the first order of its hidden layers, so that these are the
-only such products, and what is left is what its tangent kernel is made of.
+`E ψ·(W x)` is `E (Wᵀ ψ)·x`, as at finite width: so x may depend on Wᵀ in whatever way, if Wᵀ ψ has no Ż. In
+the kernel regime the outputs of a network move with the first order of its hidden layers, so that these are
+the only such products, and what is left is what its tangent kernel is made of.
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ class Axes:
     """Hands out variables.
 
     extents: of all of them. bounds_of: of inputs that are used as indices. whole: the extent of an axis of a
-    family, if all members along it are made together, else None. in_rounds: whether each is read by a round of
-    its own of a loop that is written out, so that one array has them all.
+    family, if all members along it are made together, else None. in_rounds: whether each is then read by a
+    round of its own of a loop that is written out, so that one array has them all.
     """
 
     def __init__(
@@ -240,6 +240,8 @@ class _Renaming:
                 assert all(isinstance(i, Affine) for i in inner)
                 return Gather(index.input, tuple(i for i in inner if isinstance(i, Affine)))
             return Affine.var(self._axis(index, index, self.axes.bounds_of[index.input]))
+        single = {v for v, _ in index.terms if v not in bound and self.axes.extents[v] == 1}
+        index = index.substitute({v: Affine() for v in single}) if single else index
         rest = Affine.of(index.const, {bound[v]: k for v, k in index.terms if v in bound})
         free = {v: k for v, k in index.terms if v not in bound}
         key = _key(index, bound)

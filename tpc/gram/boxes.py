@@ -144,9 +144,9 @@ class Boxes:
     def is_read_everywhere(self, family: str, axis: int) -> bool:
         """Whether all members along an axis are made at once, and each is read by a round of its own."""
         count = self.whole(family, axis)
-        if count is None or isinstance(self.by_family[family][0].op, Gaussians):
+        if count in (None, 1) or isinstance(self.by_family[family][0].op, Gaussians):
             return False
-        return family in self.added or self.rounds.get((family, axis), set()) >= {*range(count)}
+        return family in self.added or self.rounds.get((family, axis), set()) >= {*range(count or 0)}
 
     def whole(self, family: str, axis: int) -> int | None:
         """How many indices the axis has, if every site makes members at all of them."""

@@ -16,7 +16,6 @@ from tpc.core.expr import (
     ONE,
     ZERO,
     Add,
-    Call,
     Expr,
     Extent,
     Index,
@@ -43,6 +42,7 @@ from tpc.gram.boxes import Box, Boxes, boxes, phi_of
 from tpc.gram.compared import as_delta
 from tpc.gram.covariance_arrays import CovarianceArrays
 from tpc.gram.deltas import agreeing, without_deltas
+from tpc.gram.gaussian_functions import NESTED, is_nested
 from tpc.gram.groups import expectation_of_groups
 from tpc.gram.ir import (
     CovarianceProgram,
@@ -50,11 +50,13 @@ from tpc.gram.ir import (
     NotGramError,
     Piece,
     TooDearError,
+    needed_definitions,
     total,
 )
 from tpc.gram.isserlis import isserlis
 from tpc.gram.labels import comment_of, text_of
 from tpc.gram.no_zdot import Dots
+from tpc.gram.signs_of_products import in_factors, with_factors
 from tpc.gram.singular import SpectralArrays
 from tpc.gram.slopes import slopes_in
 from tpc.gram.sources import Vectors, meet, vectors_in
@@ -64,7 +66,6 @@ from tpc.gram.zhat import expectation_of_atoms
 SECONDS_A_STEP, SECONDS_A_PART = 2e-4, 2e-5
 MAX_BOXES = 4096  # parts of one array
 DEEPEST = 8  # requests inside of each other, each of some thirty calls
-NESTED = 12  # functions inside of each other in one integrand
 MAX_POWER = 32  # of a vector in a polynomial
 
 
@@ -74,7 +75,7 @@ def covariance_program(program: Program, seconds: float | None = None) -> Covari
     Raises NotGramError where a covariance does not follow from others, TooDearError where that is not known
     because it takes longer.
     """
-    return dataclasses.replace(Covariances(slopes_in(program), seconds).run(), program=program)
+    return dataclasses.replace(Covariances(in_factors(slopes_in(program)), seconds).run(), program=program)
 
 
 class UnsettledError(Exception):
@@ -123,8 +124,11 @@ class Covariances:
                 tuple((next(iter(renamed[v].variables)), n) for v, n in output.axes),
                 formula,
             )
-        return CovarianceProgram(
-            self.program, tuple(self.arrays.definitions.values()), outputs, self.axes.extents
+        definitions = tuple(self.arrays.definitions.values())
+        found = CovarianceProgram(self.program, definitions, outputs, self.axes.extents)
+        # those that told whether there is a Ż may be of many more members than any output takes
+        return (
+            dataclasses.replace(found, definitions=needed_definitions(found)) if self.adjoints.made else found
         )
 
     def settled(self, task: Callable[[], Expr]) -> Expr:
@@ -356,28 +360,13 @@ class Covariances:
                 return self.instantiated(phi_of(site), site.at(node.ref.index))
             return None
 
-        found = replace(x, leaf)
-        if _is_nested(found):
+        found = with_factors(replace(x, leaf))
+        if is_nested(found):
             raise NotGramError(
                 f"`{text_of(next(iter(opened)))}` and what it is made of are functions of functions, more "
                 f"than {NESTED} of them"
             )
         return found
-
-
-def _is_nested(x: Expr) -> bool:
-    """Whether functions stand inside of each other more than NESTED times.
-
-    An integrand that no quadrature resolves, and deeper than the stack.
-    """
-    waiting = [(x, 0)]
-    while waiting:
-        node, depth = waiting.pop()
-        depth += isinstance(node, Call)
-        if depth > NESTED:
-            return True
-        waiting += [(part, depth) for part in children(node)]
-    return False
 
 
 def _circular(key: Sequence[Expr]) -> NotGramError:

@@ -14,7 +14,7 @@ from tpc.core.traverse import used_refs
 
 
 def in_parts(loop: For, outer: Ranges) -> tuple[For, ...]:
-    """A loop for each set of families that are made of each other; all in one, if none of them is parallel."""
+    """A loop for each set of families that are made of each other; the loop, if none would be parallel."""
     graph, made = networkx.DiGraph(), dict[str, int]()
     for op, _ in instructions(loop.body):
         made.setdefault(op.out.name, len(made))

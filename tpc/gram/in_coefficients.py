@@ -1,9 +1,10 @@
 """Tables in factors as the families of their coefficients, which are scalars like others.
 
-for t < T:                                          for t < T:
-    table A[t] = c[t]*outer(x[t], y[t])      →          A_[t, s, r] = c[t]·[s = t]·[r = t] for s < T for r < T
-    h[t] = A[t] @ z                                     h_[t, r] = mean(y[r]*z) for r < t + 1
-                                                        h[t] = sum(s < t + 1, r < t + 1: A_[t, s, r]*h_[t, r]*x[s])
+for t < T:                                    for t < T:
+    table A[t] = c[t]*outer(x[t], y[t])  →        A$1[t, s, r] = c[t]·[s = t]·[r = t] for s < T for r < T
+    h[t] = A[t] @ z                               h$1[t, r] = mean(y[r]*z) for r < t + 1
+                                                  h$2[t, s] = sum(r < t + 1: A$1[t, s, r]*h$1[t, r])
+                                                  h[t] = sum(s < t + 1: h$2[t, s]*x[s])
 """
 
 from __future__ import annotations
@@ -158,7 +159,9 @@ class _Coefficients:
         for i, (near, row) in enumerate(rows):
             for j, (far, column) in enumerate(columns):
                 at = tuple(Position(Affine.var(v)) for v, _ in (*near, *far))
-                entry = SpectralEntry(x.function, x.steps, *sides, cells, x.coefficients, (i, j), at)
+                entry = SpectralEntry(
+                    x.function, x.steps, sides[0], sides[1], cells, x.coefficients, (i, j), at
+                )
                 target = self.member(Ref(name, loops), row, column).ref
                 made.append(nest((*near, *far), Scalar(target, entry, origin=site.op.origin)))
         return Value(Ref(name, loops), True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,15 +19,18 @@ from tpc.core.expr import (
     Add,
     Delta,
     Expr,
+    Gather,
     Index,
     Mul,
+    Value,
     add,
     mul,
     number,
     summed,
+    walk,
 )
 from tpc.core.program import Program
-from tpc.core.traverse import free_variables, index_variables, substitute
+from tpc.core.traverse import free_variables, index_variables, indices, substitute
 
 
 class NotGramError(ValueError):
@@ -89,8 +92,8 @@ class Integral:
 class Spectral:
     """A function of the singular values of Σ C_ij x_i yᵀ_j, as the array of its coefficients.
 
-    The x, and the y, come in blocks, each over axes of its own: `rows`, `columns`, and once more for the other
-    side of inner products, `twins`.
+    The x, and the y, come in blocks, each over axes of its own: `rows`, `columns`, and once more for the
+    other side of inner products, `twins`.
     """
 
     function: str
@@ -232,3 +235,41 @@ def _solved(delta: Delta, variable: str, count: int, range_of: RangeOf) -> Index
         return None
     low, high = range_of(solved)
     return solved if low >= 0 and high < count else None
+
+
+def expressions_in(x: Formula) -> Sequence[Expr]:
+    match x:
+        case Closed():
+            return x.q, x.c, x.r, x.left.scale, x.left.weight, x.right.scale, x.right.weight
+        case Integral():
+            return *x.factors, *x.mean, *(c for row in x.covariance for c in row)
+        case Spectral():
+            return x.parts
+    assert isinstance(x, Expr)
+    return (x,)
+
+
+def mentioned(x: Expr) -> set[str]:
+    return {v.ref.name for v in walk(x) if isinstance(v, Value) and not v.vector} | {
+        i.input for i in indices(x) if isinstance(i, Gather)
+    }
+
+
+def needed_names(covariances: CovarianceProgram) -> set[str]:
+    """The inputs and arrays that outputs depend on."""
+    found: set[str] = set()
+    waiting = [formula for _, formula in covariances.outputs.values()]
+    by_name = {d.name: d for d in covariances.definitions}
+    while waiting:
+        for name in mentioned(waiting.pop()):
+            if name not in found:
+                found.add(name)
+                if name in by_name:
+                    waiting += [x for piece in by_name[name].pieces for x in expressions_in(piece.formula)]
+    return found
+
+
+def needed_definitions(covariances: CovarianceProgram) -> tuple[Definition, ...]:
+    """The arrays that outputs depend on."""
+    needed = needed_names(covariances)
+    return tuple(d for d in covariances.definitions if d.name in needed)
