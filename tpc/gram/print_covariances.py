@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tpc.core.expr import ONE, ZERO, Delta, Expr, Ref, Value, brackets, replace
+from tpc.core.expr import ONE, ZERO, Expr, brackets, replace
 from tpc.core.printer import POWER, SUM, UNARY, print_axes, print_expr
 from tpc.gram.ir import Closed, CovarianceProgram, Definition, Factor, Formula, Piece, Spectral
+from tpc.gram.labels import delta_shown
 
 
 def print_covariances(covariances: CovarianceProgram) -> str:
@@ -95,8 +96,4 @@ def _factor(factor: Factor, z: str) -> str:
 
 
 def _expr(x: Expr, strength: int = SUM) -> str:
-    return print_expr(replace(x, _delta), strength)
-
-
-def _delta(node: Expr) -> Expr | None:
-    return Value(Ref("delta", (node.left, node.right)), False) if isinstance(node, Delta) else None
+    return print_expr(replace(x, delta_shown), strength)

@@ -17,6 +17,7 @@ from tpc.gram import (
     TooManyGaussiansError,
     covariance_program,
 )
+from tpc.gram.alike import runs
 from tpc.gram.cuts import quadrature_entries, seconds_of_compiling
 from tpc.gram.in_coefficients import in_coefficients
 from tpc.plan.cost import PER_ENTRY, SECONDS, bytes_of, shown_seconds
@@ -31,6 +32,8 @@ from tpc.plan.space import Linear
 FINDING, QUICK = 8, 1  # seconds that finding covariances may take unasked, and where points do as well
 # that a run, or XLA, may be predicted to take where covariances are asked for
 LONGEST, COMPILING = 1e5, 1800.0
+# seconds that XLA takes for an array, and that it may take for all of loops that are written out, unasked
+A_LINE, PATIENCE = 0.06, 40
 MOST_ROUNDS = 200  # of loops that covariances are tried on unasked: they are written out
 
 
@@ -63,6 +66,8 @@ def try_covariances(program: Program, options: Options) -> CovariancesPlan | Ref
         return Refusal()
     if few and not plan.exact:
         return Refusal()
+    if rounds > 1 and (compiling := seconds_in_lines(plan.covariances)) > PATIENCE:
+        return Refusal(f"gram would take {shown_seconds(compiling)} to compile")
     taken = plan.seconds + seconds_of_compiling(plan.covariances)
     if not plan.exact and taken > SECONDS:
         integrals = plan.covariances.integrals
@@ -88,6 +93,12 @@ def plan_covariances(program: Program, dtype: DType, seconds: float | None) -> C
         seconds=work * PER_ENTRY,
         memory=3.0 * entries * bytes_of(dtype),
     )
+
+
+def seconds_in_lines(covariances: CovarianceProgram) -> float:
+    """What XLA is predicted to take for the arrays of loops that are written out, but for those in loops."""
+    rolled = sum((len(run.names) - 2) * run.period for run in runs(covariances.definitions))
+    return A_LINE * (len(covariances.definitions) - rolled)
 
 
 def too_long(plan: CovariancesPlan) -> None:
