@@ -259,3 +259,20 @@ def test_only_what_is_made_in_the_middle_of_two_loops_is_dense() -> None:
     program = tpc.parse(text).compile(samples=512, repeats=2).plan.program
     assert program.tables == {"D", "E"}
     assert program.factored == {"A", "P"}
+
+
+@pytest.mark.parametrize("count", [1, 9, 40])
+def test_steps_that_are_not_there_are_left_out(count: int) -> None:
+    """Of a table of 40 steps, two rows and three columns each, whose parts end where they may."""
+    rng, steps = np.random.default_rng(1), 40
+    rows, columns = rng.normal(size=(2 * steps, 30)), rng.normal(size=(3 * steps, 40))
+    own = np.zeros((2 * steps, 3 * steps))
+    own[: 2 * count, : 3 * count] = rng.normal(size=(2 * count, 3 * count))
+    given = own, rows @ rows.T / 30, columns @ columns.T / 40
+    with jax.enable_x64(True):
+        for function, options in (
+            (singular_values.newton_schulz_in_factors, (5, *QUINTIC)),
+            (singular_values.polar_in_factors, ()),
+        ):
+            found = singular_values.so_far(function, count, steps, *given, *options)
+            np.testing.assert_allclose(found, function(*given, *options), atol=1e-9)

@@ -78,14 +78,21 @@ def spectral(
 ) -> Py:
     """A function of singular values, by the inner products of rows and of columns."""
     assert isinstance(x.vectors, OuterProduct)
-    grams = []
-    for slots, part in zip(places, x.vectors.parts, strict=True):
-        chain = frame.chain(gram_key(slots))
-        grams.append(Stack(emit, slots, part, frame).gram() if chain is None else py.name(chain.name))
-    table, *coefficients = (emit.value(part, frame, ranges) for part in (x.table, *x.coefficients))
-    if x.function == "polar":
-        return py.call("polar_in_factors", table, *grams)
-    return py.call("newton_schulz_in_factors", table, *grams, py.integer(x.steps), *coefficients)
+    stacks = [Stack(emit, own, part, frame) for own, part in zip(places, x.vectors.parts, strict=True)]
+    chains = [frame.chain(gram_key(stack.slots)) for stack in stacks]
+    grams = [
+        stack.gram() if chain is None else py.name(chain.name)
+        for stack, chain in zip(stacks, chains, strict=True)
+    ]
+    table, *options = (emit.value(part, frame, ranges) for part in (x.table, *x.coefficients))
+    if x.function != "polar":
+        options = [py.integer(x.steps), *options]
+    function = f"{x.function}_in_factors"
+    steps = [stack.history.shape[0] for stack in stacks if stack.history is not None]
+    if len(steps) == 2 and steps[0] == steps[1] and stacks[0].count == stacks[1].count:
+        count = stacks[0].count
+        return py.call("so_far", py.name(function), count, py.integer(steps[0]), table, *grams, *options)
+    return py.call(function, table, *grams, *options)
 
 
 def gram_key(slots: Slots) -> tuple[str, bool]:
@@ -169,6 +176,14 @@ def _place(slots: Slots, ref: Ref) -> Affine:
     return place
 
 
+def _steps(so_far: Sum) -> Affine:
+    """How many steps there are of vectors so far."""
+    (member,) = (node for node in walk(so_far) if isinstance(node, Value))
+    first = member.ref.index[0]
+    assert isinstance(first, Affine)
+    return so_far.count + first.const
+
+
 class Stack:
     """The vectors of all places, [K, M], 0 where none is made yet.
 
@@ -183,7 +198,7 @@ class Stack:
         ]
         only = self.held[0] if len(self.held) == 1 else None
         self.history = only if only is not None and only.blocks and isinstance(so_far, Sum) else None
-        self.count = emit.affine(so_far.count, frame) if isinstance(so_far, Sum) else py.integer(0)
+        self.count = emit.affine(_steps(so_far), frame) if isinstance(so_far, Sum) else py.integer(0)
 
     @property
     def weights(self) -> Py:
