@@ -1,4 +1,4 @@
-"""Limits of entrywise optimizers against finite width, and what they cost.
+"""Limits of optimizers against finite width, and what they cost.
 
     python -m tests.bench.optimizers widths [CASE …]     14 numbers a case against widths extrapolated in 1/n
         --widths 256:256,512:128     so many networks of each; --samples, --repeats of the limit

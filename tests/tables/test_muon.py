@@ -276,3 +276,19 @@ def test_steps_that_are_not_there_are_left_out(count: int) -> None:
         ):
             found = singular_values.so_far(function, count, steps, *given, *options)
             np.testing.assert_allclose(found, function(*given, *options), atol=1e-9)
+
+
+def test_coefficients_may_be_schedules() -> None:
+    """By the name of an input with an entry for each step, as of a rate; each is its own."""
+    text = LINEAR.replace("y[T, B]", "y[T, B], a[T] = 3")
+    texts = [
+        text.format(steps=2, batch=1, d=1, options=f"steps = 2, coefficients = [{a}, -4, 2]")
+        for a in ("a", "a[t]", "3")
+    ]
+    given = {"xi": [[[1]], [[1]]], "y": [[1], [-1]], "xs": [[1]]}
+    found = [tpc.parse(own).simulate(given, width=8, seeds=[0]).outputs["g"] for own in texts]
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0], other)
+    changed = tpc.parse(texts[0]).simulate({**given, "a": [3, 2]}, width=8, seeds=[0]).outputs["g"]
+    assert np.array_equal(changed[:, :2], found[0][:, :2])
+    assert not np.array_equal(changed[:, 2], found[0][:, 2])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
@@ -86,7 +87,8 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
             check_sign(scene, option, option_value(given), None, "above 0: it bounds a norm")
         bounds.append(None if none else value(option, m.number(0)))
     rate, decay = value("lr", m.number(0)), value("decay", m.number(0))
-    spectral = orthogonalised(scene, options, m) if own else None
+    at_round = partial(scheduled, scene, time=time)
+    spectral = orthogonalised(scene, options, m, at_round) if own else None
     return Entrywise(rule, parameters, rate, decay, bounds[0], bounds[1], spectral)
 
 
