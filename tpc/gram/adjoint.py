@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Number, Pow, Ref, Value, mul, values
@@ -17,16 +16,14 @@ from tpc.core.names import part
 from tpc.core.program import MatMul, Nonlin
 from tpc.core.traverse import substitute
 from tpc.gram.boxes import Box
+from tpc.gram.covariance_pass import CovariancePass
 from tpc.gram.ir import NotGramError
-
-if TYPE_CHECKING:
-    from tpc.gram.covariance import Covariances
 
 
 class Adjoints:
     """The products `Wᵀ ψ` that have been added to a program, by what they are."""
 
-    def __init__(self, engine: Covariances) -> None:
+    def __init__(self, engine: CovariancePass) -> None:
         self.engine = engine
         self.taken = set(engine.program.names)
         self.made: dict[tuple[Expr, ...], Box] = {}
@@ -64,7 +61,7 @@ class Adjoints:
             (of,) = (x for x in key if x is not own)
             self.made[key] = self._added(of, own, list(back), op)
         found = self.made[key]
-        if self.engine.dots.why(found) is not None:
+        if self.engine.why_dotted(found) is not None:
             raise NotGramError(why)
         return Value(Ref(found.family, tuple(back.values())), True)
 

@@ -176,6 +176,10 @@ class Covariances:
                 return mul(*front, total(variable, count, inner, self.axes.range_of))
         return mul(*front, self.request(vectors) if vectors else ONE)
 
+    def why_dotted(self, site: Box) -> str | None:
+        """Why what `site` makes has a Ż, None if that is 0."""
+        return self.dots.why(site)
+
     def spend(self, seconds: float) -> None:
         """Counts what something is predicted to take. Raises TooDearError if that is too much in all."""
         self.spent += seconds
@@ -315,7 +319,7 @@ class Covariances:
         if opened:
             return self.product([self._open(f, opened, chosen) for f in factors])
         for value, site in chosen.items():
-            if (reason := self.dots.why(site)) is not None:
+            if (reason := self.why_dotted(site)) is not None:
                 if isinstance(site.op, Nonlin):
                     return self.product([self._open(f, {value}, chosen) for f in factors])
                 return self.adjoints.moved(factors, value, site, reason)
@@ -345,7 +349,7 @@ class Covariances:
         products = [isinstance(site.op, MatMul) for site in sites]
         if not any(products) or meet(*(self.vectors.sources(site) for site in sites)):
             return False
-        return all(self.dots.why(site) is None for site in sites)
+        return all(self.why_dotted(site) is None for site in sites)
 
     def _random(self, site: Box) -> bool:
         """Whether what the site makes has vectors in it."""

@@ -9,7 +9,6 @@ from tpc.core.expr import ZERO, Expr, Ref, Value
 from tpc.core.program import MatMul, Nonlin
 from tpc.core.traverse import substitute
 from tpc.gram.boxes import Box, phi_of
-from tpc.gram.ir import NotGramError
 from tpc.gram.labels import text_of
 from tpc.gram.sources import constants, meet, vectors_in
 
@@ -59,12 +58,6 @@ class Dots:
                     self.done -= {*opened}
                     return reason
         return None
-
-    def require(self, site: Box) -> None:
-        """Makes sure that there is no Ż. Raises NotGramError."""
-        reason = self.why(site)
-        if reason is not None:
-            raise NotGramError(reason)
 
     def _correlation(self, site: Box, op: MatMul) -> str | None:
         """What makes a product's Ż, None if nothing does."""

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Number, Position, Ref, Sum, Value
 from tpc.core.spectral import SpectralEntry
 from tpc.core.traverse import substitute
+from tpc.gram.covariance_pass import CovariancePass
 from tpc.gram.in_coefficients import Term, terms_of
 from tpc.gram.ir import NotGramError, Piece, Spectral
-
-if TYPE_CHECKING:
-    from tpc.gram.covariance import Covariances
 
 
 class SpectralArrays:
     """The arrays of coefficients that have been asked for."""
 
-    def __init__(self, engine: Covariances) -> None:
+    def __init__(self, engine: CovariancePass) -> None:
         self.engine = engine
         self.made: dict[tuple[Expr, ...], Expr] = {}
 

@@ -66,6 +66,7 @@ def newton_schulz_in_factors(table, rows, columns, steps, a, b, c):
     """
 
     def step(_, table):
+        """One of the iteration."""
         inner = table @ columns @ table.T @ rows
         once = inner @ table
         return a * table + b * once + c * inner @ once
@@ -100,6 +101,7 @@ def so_far(function, count, steps, table, *others):
     grams, options = others[:2], others[2:]
 
     def part(ends):
+        """Of the table up to a step."""
         rows, columns = (size * ends // steps for size in table.shape)
         found = function(
             table[:rows, :columns], grams[0][:rows, :rows], grams[1][:columns, :columns], *options
