@@ -124,12 +124,10 @@ class Covariances:
                 tuple((next(iter(renamed[v].variables)), n) for v, n in output.axes),
                 formula,
             )
-        definitions = tuple(self.arrays.definitions.values())
-        found = CovarianceProgram(self.program, definitions, outputs, self.axes.extents)
+        definitions, moved = tuple(self.arrays.definitions.values()), bool(self.adjoints.made)
+        found = CovarianceProgram(self.program, definitions, outputs, self.axes.extents, moved)
         # those that told whether there is a Ż may be of many more members than any output takes
-        return (
-            dataclasses.replace(found, definitions=needed_definitions(found)) if self.adjoints.made else found
-        )
+        return dataclasses.replace(found, definitions=needed_definitions(found)) if moved else found
 
     def settled(self, task: Callable[[], Expr]) -> Expr:
         """What `task` gives, however deep what it asks for lies."""

@@ -154,6 +154,8 @@ class CovarianceProgram:
     outputs: Mapping[str, tuple[tuple[Axis, ...], Expr]]
     # of every variable
     extents: Mapping[str, int]
+    # whether products with a Ż were moved to the other side
+    moved: bool = False
 
     @property
     def integrals(self) -> int:

@@ -73,7 +73,8 @@ class Dots:
             if not before or apart or not meet(own, self.engine.vectors.sources(other)):
                 continue
             hat, operand = self._anywhere(other, other.op.out), self._anywhere(site, op.operand)
-            if other.family in self.reasons or self.engine.product([hat, operand]) != ZERO:
+            # of one with a Ż itself this is no covariance of Ẑ
+            if self.engine.product([hat, operand]) != ZERO or other.family in self.reasons:
                 return (
                     f"the product `{self._product_shown(op)}` ({op.origin}) has a Ż: what is "
                     "multiplied is correlated with "

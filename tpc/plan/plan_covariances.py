@@ -66,7 +66,8 @@ def try_covariances(program: Program, options: Options) -> CovariancesPlan | Ref
         return Refusal()
     if few and not plan.exact:
         return Refusal()
-    if rounds > 1 and (compiling := seconds_in_lines(plan.covariances)) > PATIENCE:
+    in_lines = plan.covariances.moved or bool(program.factored)
+    if in_lines and (compiling := seconds_in_lines(plan.covariances)) > PATIENCE:
         return Refusal(f"gram would take {shown_seconds(compiling)} to compile")
     taken = plan.seconds + seconds_of_compiling(plan.covariances)
     if not plan.exact and taken > SECONDS:
