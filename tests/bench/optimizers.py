@@ -1,6 +1,8 @@
-"""Limits of entrywise optimizers against finite width, and what they cost.
+"""Limits of optimizers against finite width, and what they cost.
 
     python -m tests.bench.optimizers widths [CASE …]     14 numbers a case against widths extrapolated in 1/n
+        --widths 256:256,512:128     so many networks of each; --samples, --repeats of the limit
+    python -m tests.bench.optimizers muon                a training by Muon against one by SGD, on M points
     python -m tests.bench.optimizers step                a step of Adam on M points against one at width M
     python -m tests.bench.optimizers ensemble            time to an error of 2e-3 against tuned ensembles
 
@@ -10,7 +12,8 @@ Finite networks are written by hand, in jitted JAX (float32). Two hidden layers 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,7 +24,7 @@ import numpy as np
 import tpc
 from tests.bench.limit_against_width import cheapest, timed
 from tests.tables import finite
-from tests.tables.finite import Chosen
+from tests.tables.finite import Chosen, State, Step
 from tests.two_hidden_layers import trained
 
 HEAD = "dim T = 5, B = 2, d = 2\ninput xi[T, B, d], y[T, B]"
@@ -45,6 +48,38 @@ CASES = {
     ),
     "adamax": ("adamax(lr = 0.1, eps = 0.05)", Chosen(finite.adamax(eps=0.05), 0.1)),
     "nadam": ("nadam(lr = 0.1, eps = 0.05)", Chosen(finite.nadam(eps=0.05), 0.1)),
+}
+QUINTIC = (3.4445, -4.775, 2.0315)
+
+
+def muon(momentum: float) -> Step:
+    """Five steps of Newton–Schulz on the matrix itself; g is n times the slope, and so is the step of W."""
+
+    def step(state: State, g: Any, t: Any) -> tuple[State, Any]:
+        m = momentum * state[0] + g
+        u = momentum * m + g
+        n, (a, b, c) = len(u), QUINTIC
+        scale = n if u.shape == (n, n) else n**0.5
+        y = u.reshape(n, -1).T / scale
+        y = y / (jnp.linalg.norm(y) + 1e-7)
+        for _ in range(5):
+            square = y @ y.T
+            y = a * y + b * (square @ y) + c * (square @ (square @ y))
+        return (m, m), scale * y.T.reshape(u.shape)
+
+    return step
+
+
+OTHERS = Chosen(finite.adam(eps=0.1), 0.2)
+BY_WEIGHT: dict[str, tuple[str, dict[str, Chosen]]] = {
+    "muon": (
+        "muon(lr = 0.2, momentum = 0.9)\n    update adam(lr = 0.2, eps = 0.1) otherwise",
+        {"U": OTHERS, "W": Chosen(muon(0.9), 0.2), "v": OTHERS},
+    ),
+    "muon all": (
+        "muon(lr = 0.2, momentum = 0.9) of U, W, V",
+        dict.fromkeys("UWv", Chosen(muon(0.9), 0.2)),
+    ),
 }
 WIDTHS = {256: 256, 512: 128, 1024: 64, 2048: 32}  # networks of each
 SAMPLES, REPEATS = 2048, 12
@@ -74,7 +109,9 @@ def loss(w: dict[str, Any], x: Any, y: Any) -> Any:
     return jnp.mean((outputs(w, x) - y) ** 2) / 2
 
 
-def network(width: int, own: Chosen, data: dict[str, Any], *, whitened: bool) -> Callable[[Any], Any]:
+def network(
+    width: int, of: Mapping[str, Chosen], data: dict[str, Any], *, whitened: bool
+) -> Callable[[Any], Any]:
     """What trains one network, from a key: its losses [T], and outputs [T + 1, 2] at `xs`."""
     xi, y, xs = (jnp.asarray(data[name], jnp.float32) for name in ("xi", "y", "xs"))
     points = jnp.concatenate([xi.reshape(-1, xi.shape[-1]), xs]) if whitened else None
@@ -90,11 +127,11 @@ def network(width: int, own: Chosen, data: dict[str, Any], *, whitened: bool) ->
             w, states = carry
             t, x, label = item
             value, slopes = jax.value_and_grad(loss)(w, x, label)
-            made = {name: own.step(states[name], width * g, t) for name, g in slopes.items()}
+            made = {name: of[name].step(states[name], width * g, t) for name, g in slopes.items()}
             before = outputs(w, xs)
             w = {
-                name: (1 - own.rate * own.decay) * x
-                - own.rate * made[name][1] / (width if name == "W" else 1)
+                name: (1 - of[name].rate * of[name].decay) * x
+                - of[name].rate * made[name][1] / (width if name == "W" else 1)
                 for name, x in w.items()
             }
             return (w, {name: state for name, (state, _) in made.items()}), (value, before)
@@ -120,9 +157,11 @@ def numbers(losses: Any, fs: Any) -> np.ndarray:
     return np.concatenate([np.asarray(fs, float)[1:].ravel(), np.asarray(losses, float)[1:]])
 
 
-def extrapolated(means: Sequence[np.ndarray], errors: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+def extrapolated(
+    at: Sequence[int], means: Sequence[np.ndarray], errors: Sequence[np.ndarray]
+) -> tuple[np.ndarray, ...]:
     """a of a + b/n, its standard error, and b."""
-    n = np.array(list(WIDTHS), float)
+    n = np.array(at, float)
     found = []
     for k in range(len(means[0])):
         weights = np.array([1 / e[k] for e in errors])
@@ -133,24 +172,32 @@ def extrapolated(means: Sequence[np.ndarray], errors: Sequence[np.ndarray]) -> t
     return tuple(map(np.array, zip(*found, strict=True)))
 
 
-def widths(names: Sequence[str]) -> None:
+def case(name: str) -> tuple[str, Mapping[str, Chosen]]:
+    """The lines of a program, and the optimizer of each weight."""
+    if name in BY_WEIGHT:
+        return BY_WEIGHT[name]
+    update, own = CASES[name]
+    return update, dict.fromkeys("UWv", own)
+
+
+def widths(names: Sequence[str], counts: Mapping[int, int], samples: int, repeats: int) -> None:
     data = problem(5, 2)
-    for name in names or CASES:
-        update, own = CASES[name]
+    for name in names or (*CASES, *BY_WEIGHT):
+        update, of = case(name)
         means, errors = [], []
-        for width, count in WIDTHS.items():
-            train = network(width, own, data, whitened=True)
+        for width, count in counts.items():
+            train = network(width, of, data, whitened=True)
             runs = np.stack([numbers(*train(jax.random.key(width * 1000 + k))) for k in range(count)])
             means.append(runs.mean(axis=0))
             errors.append(runs.std(axis=0, ddof=1) / count**0.5)
         evaluator = tpc.parse(trained(f"{HEAD}, xs[2, d]", update, more=OUTPUTS)).compile(
-            samples=SAMPLES, repeats=REPEATS
+            method="nodes", samples=samples, repeats=repeats
         )
         result = evaluator(data)
         limit, error = (
             numbers(*(getattr(result[key], what) for key in ("loss", "g"))) for what in ("value", "stderr")
         )
-        wanted, apart, slope = extrapolated(means, errors)
+        wanted, apart, slope = extrapolated([*counts], means, errors)
         z = (limit - wanted) / np.hypot(error, apart)
         print(
             f"{name:18s} max difference {np.abs(limit - wanted).max():.1e}, "
@@ -177,10 +224,10 @@ def cut(data: dict[str, Any]) -> dict[str, Any]:
 def step(samples: int = 2048, batch: int = 20, steps: int = 10) -> None:
     """The same training on points and at width M, in turn, so that both meet the same load."""
     data = problem(steps, batch)
-    update, own = CASES["adam"]
+    update, of = case("adam")
     program = tpc.parse(trained(HEAD, update), dims={"T": steps, "B": batch})
     module = program.compile(samples=samples, repeats=2, dtype="float32").module
-    train, key = network(samples, own, data, whitened=False), jax.random.key(1)
+    train, key = network(samples, of, data, whitened=False), jax.random.key(1)
 
     def limit() -> Any:
         return jax.block_until_ready(module.evaluated(cut(data), *module.draw(1, 0)))
@@ -194,15 +241,42 @@ def step(samples: int = 2048, batch: int = 20, steps: int = 10) -> None:
         )
 
 
+def against_sgd(samples: int = 4096, batch: int = 4, steps: int = 50) -> None:
+    """The same training by Muon and by SGD in turn, in processor time, too."""
+    data, runs = problem(steps, batch), {}
+    for update in ("sgd(lr = 0.3)", "muon(lr = 0.1)\n    update sgd(lr = 0.3) otherwise"):
+        program = tpc.parse(trained(HEAD, update), dims={"T": steps, "B": batch})
+        module = program.compile(method="nodes", samples=samples, repeats=2).module
+
+        def run(module: Any = module, points: Any = module.draw(1, 0)) -> Any:  # noqa: B008
+            return jax.block_until_ready(module.evaluated(cut(data), *points))
+
+        run()
+        runs[update] = run
+    best = dict.fromkeys(runs, (np.inf, np.inf))
+    for _ in range(7):
+        for update, run in runs.items():
+            wall, processor = time.perf_counter(), time.process_time()
+            run()
+            taken = time.perf_counter() - wall, time.process_time() - processor
+            best[update] = (min(best[update][0], taken[0]), min(best[update][1], taken[1]))
+    sgd, own = best.values()
+    ratios = [a / b for a, b in zip(own, sgd, strict=True)]
+    print(
+        f"{steps} steps of {batch} examples on {samples} points: SGD {sgd[0]:.2f} s, Muon {own[0]:.2f} s, "
+        f"ratio {ratios[0]:.2f}, in processor time {ratios[1]:.2f}"
+    )
+
+
 def ensemble(error: float = 2e-3, steps: int = 20, batch: int = 4) -> None:
     data = problem(steps, batch)
-    update, own = CASES["adam"]
+    update, of = case("adam")
     program = tpc.parse(trained(HEAD, update), dims={"T": steps, "B": batch})
     fine = program.compile(samples=2048, repeats=16)(cut(data))["loss"]
     print(f"reference: standard error at most {np.max(np.asarray(fine.stderr)):.1e}", flush=True)
     found = {}
     for width, (count, together) in ENSEMBLES.items():
-        train = jax.jit(jax.vmap(network(width, own, data, whitened=False)))
+        train = jax.jit(jax.vmap(network(width, of, data, whitened=False)))
         keys = jax.random.split(jax.random.key(width), (count // together, together))
         seconds = fastest(partial(run, train, keys[0]), 3)
         losses = np.concatenate([np.asarray(train(k)[0]) for k in keys]).astype(float)
@@ -235,12 +309,18 @@ def ensemble(error: float = 2e-3, steps: int = 20, batch: int = 4) -> None:
 
 def main() -> None:
     options = argparse.ArgumentParser()
-    options.add_argument("what", choices=["widths", "step", "ensemble"])
-    options.add_argument("case", nargs="*", choices=[*CASES, []])
+    options.add_argument("what", choices=["widths", "step", "ensemble", "muon"])
+    options.add_argument("case", nargs="*", choices=[*CASES, *BY_WEIGHT, []])
+    options.add_argument("--widths", default=",".join(f"{n}:{count}" for n, count in WIDTHS.items()))
+    options.add_argument("--samples", type=int)
+    options.add_argument("--repeats", type=int, default=REPEATS)
     chosen = options.parse_args()
     jax.config.update("jax_enable_x64", True)
     if chosen.what == "widths":
-        widths(chosen.case)
+        counts = dict(tuple(map(int, pair.split(":"))) for pair in chosen.widths.split(","))
+        widths(chosen.case, counts, chosen.samples or SAMPLES, chosen.repeats)
+    elif chosen.what == "muon":
+        against_sgd(chosen.samples or 4096)
     else:
         {"step": step, "ensemble": ensemble}[chosen.what]()
 

@@ -181,7 +181,7 @@ REFUSED = {
     "vector v : n ~ N(0, 1)\n"
     "h = A @ v\n"
     "g = A.T @ h\n"
-    "output c = mean(g*v)\n",
+    "output c = mean(g^2)\n",
     "the product `W.T @ d` (line 6) has a Ż: what is multiplied is correlated with `W @ tanh(v)` (line "
     "4)": "width n\n"
     "matrix W : n x n ~ N(0, 1/n)\n"

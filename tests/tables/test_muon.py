@@ -259,3 +259,36 @@ def test_only_what_is_made_in_the_middle_of_two_loops_is_dense() -> None:
     program = tpc.parse(text).compile(samples=512, repeats=2).plan.program
     assert program.tables == {"D", "E"}
     assert program.factored == {"A", "P"}
+
+
+@pytest.mark.parametrize("count", [1, 9, 40])
+def test_steps_that_are_not_there_are_left_out(count: int) -> None:
+    """Of a table of 40 steps, two rows and three columns each, whose parts end where they may."""
+    rng, steps = np.random.default_rng(1), 40
+    rows, columns = rng.normal(size=(2 * steps, 30)), rng.normal(size=(3 * steps, 40))
+    own = np.zeros((2 * steps, 3 * steps))
+    own[: 2 * count, : 3 * count] = rng.normal(size=(2 * count, 3 * count))
+    given = own, rows @ rows.T / 30, columns @ columns.T / 40
+    with jax.enable_x64(True):
+        for function, options in (
+            (singular_values.newton_schulz_in_factors, (5, *QUINTIC)),
+            (singular_values.polar_in_factors, ()),
+        ):
+            found = singular_values.so_far(function, count, steps, *given, *options)
+            np.testing.assert_allclose(found, function(*given, *options), atol=1e-9)
+
+
+def test_coefficients_may_be_schedules() -> None:
+    """By the name of an input with an entry for each step, as of a rate; each is its own."""
+    text = LINEAR.replace("y[T, B]", "y[T, B], a[T] = 3")
+    texts = [
+        text.format(steps=2, batch=1, d=1, options=f"steps = 2, coefficients = [{a}, -4, 2]")
+        for a in ("a", "a[t]", "3")
+    ]
+    given = {"xi": [[[1]], [[1]]], "y": [[1], [-1]], "xs": [[1]]}
+    found = [tpc.parse(own).simulate(given, width=8, seeds=[0]).outputs["g"] for own in texts]
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0], other)
+    changed = tpc.parse(texts[0]).simulate({**given, "a": [3, 2]}, width=8, seeds=[0]).outputs["g"]
+    assert np.array_equal(changed[:, :2], found[0][:, :2])
+    assert not np.array_equal(changed[:, 2], found[0][:, 2])

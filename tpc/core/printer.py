@@ -47,7 +47,7 @@ from tpc.core.program import (
     Scalar,
     all_families,
 )
-from tpc.core.spectral import SpectralMap
+from tpc.core.spectral import SpectralEntry, SpectralMap
 from tpc.core.traverse import substitute_ref
 
 
@@ -123,6 +123,9 @@ def _print(x: Expr) -> tuple[str, int]:
             counted = [str(steps)] if x.signature.steps else []
             own = [*map(print_expr, tables), *counted, *map(print_expr, coefficients)]
             return f"{function}({', '.join(own)})", ATOM
+        case SpectralEntry(function, steps, _, _, cells, coefficients, block, at):
+            made_of = ", ".join(print_expr(part) for part in (*cells, *coefficients))
+            return f"{function}({made_of}; {steps}){brackets([*block, *map(print_expr, at)])}", ATOM
         case Sum(variable, count, body):
             return f"sum({variable} < {count}: {print_expr(body)})", ATOM
     raise TypeError(f"no text for {type(x).__name__}")

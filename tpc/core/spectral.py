@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -95,6 +96,46 @@ class SpectralMap(Expr):
         vectors = None if self.vectors is None else rest.pop()
         count = len(self.tables)
         return spectral_map(self.function, self.steps, rest[:count], rest[count:], vectors=vectors)
+
+
+@dataclass(frozen=True, slots=True)
+class SpectralEntry(Expr):
+    """A coefficient of such a table, of one in factors Σ C_ij x_i yᵀ_j; a scalar.
+
+    rows, columns: the sums of all x, and of all y, each term of which is a block of them. cells: for each
+    block of rows and each of columns the sum of C over both. block: which of both; at: the values of the
+    variables of its sums.
+    """
+
+    function: str
+    steps: int
+    rows: Expr
+    columns: Expr
+    cells: tuple[Expr, ...]
+    coefficients: tuple[Expr, ...]
+    block: tuple[int, int]
+    at: tuple[Expr, ...]
+
+    @property
+    def whole(self) -> tuple[Expr, ...]:
+        """What all coefficients are made of."""
+        return (self.rows, self.columns, *self.cells, *self.coefficients)
+
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        return (*self.whole, *self.at)
+
+    def with_parts(self, parts: Sequence[Expr]) -> Expr:
+        rows, columns, *rest = parts
+        ends = len(self.cells), len(self.cells) + len(self.coefficients)
+        return dataclasses.replace(
+            self,
+            rows=rows,
+            columns=columns,
+            cells=tuple(rest[: ends[0]]),
+            coefficients=tuple(rest[slice(*ends)]),
+            at=tuple(rest[ends[1] :]),
+        )
 
 
 def spectral_map(

@@ -77,13 +77,14 @@ def spectral(emit: Expressions, x: SpectralMap, frame: Frame, ranges: Ranges) ->
     """A function of tables as operators, by the inner products of rows and of columns."""
     assert isinstance(x.vectors, OuterProduct)
     assert isinstance(x.table, Value)
-    places = emit.factored[x.table.ref.name]
+    stacks = [
+        Stack(emit, own, part, frame)
+        for own, part in zip(emit.factored[x.table.ref.name], x.vectors.parts, strict=True)
+    ]
 
     def gram(side: int) -> Py:
-        assert x.vectors is not None
-        chain = frame.chain(gram_key(places[side]))
-        stack = Stack(emit, places[side], x.vectors.parts[side], frame)
-        return stack.gram() if chain is None else py.name(chain.name)
+        chain = frame.chain(gram_key(stacks[side].slots))
+        return stacks[side].gram() if chain is None else py.name(chain.name)
 
     tables = [_table(emit, x, k, frame, ranges) for k in range(len(x.tables))]
     scalars = [emit.value(part, frame, ranges) for part in x.coefficients]
@@ -93,7 +94,12 @@ def spectral(emit: Expressions, x: SpectralMap, frame: Frame, ranges: Ranges) ->
         case "right_gram":
             return py.call("gram_in_factors", Py(f"{tables[0].at(py.ATOM)}.T", py.ATOM), gram(0))
     counted = [py.integer(x.steps)] if x.signature.steps else []
-    return py.call(f"{x.function}_in_factors", *tables, gram(0), gram(1), *counted, *scalars)
+    function, given = f"{x.function}_in_factors", [*tables, gram(0), gram(1), *counted, *scalars]
+    steps = [stack.history.shape[0] for stack in stacks if stack.history is not None]
+    alike = len(steps) == 2 and steps[0] == steps[1] and stacks[0].count == stacks[1].count
+    if alike and len(tables) == 1:
+        return py.call("so_far", py.name(function), stacks[0].count, py.integer(steps[0]), *given)
+    return py.call(function, *given)
 
 
 def _table(emit: Expressions, x: SpectralMap, k: int, frame: Frame, ranges: Ranges) -> Py:
@@ -188,6 +194,14 @@ def _place(slots: Slots, ref: Ref) -> Affine:
     return place
 
 
+def _steps(so_far: Sum) -> Affine:
+    """How many steps there are of vectors so far."""
+    (member,) = (node for node in walk(so_far) if isinstance(node, Value))
+    first = member.ref.index[0]
+    assert isinstance(first, Affine)
+    return so_far.count + first.const
+
+
 class Stack:
     """The vectors of all places, [K, M], 0 where none is made yet.
 
@@ -202,7 +216,7 @@ class Stack:
         ]
         only = self.held[0] if len(self.held) == 1 else None
         self.history = only if only is not None and only.blocks and isinstance(so_far, Sum) else None
-        self.count = emit.affine(so_far.count, frame) if isinstance(so_far, Sum) else py.integer(0)
+        self.count = emit.affine(_steps(so_far), frame) if isinstance(so_far, Sum) else py.integer(0)
 
     @property
     def weights(self) -> Py:

@@ -29,7 +29,7 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.printer import print_expr
-from tpc.core.traverse import index_variables
+from tpc.core.traverse import index_variables, ref_variables
 from tpc.gram.boxes import Box
 from tpc.gram.ir import NotGramError
 
@@ -51,12 +51,18 @@ class Axes:
     """Hands out variables.
 
     extents: of all of them. bounds_of: of inputs that are used as indices. whole: the extent of an axis of a
-    family, if all members along it are made together, else None.
+    family, if all members along it are made together, else None. in_rounds: whether each is then read by a
+    round of its own of a loop that is written out, so that one array has them all.
     """
 
-    def __init__(self, bounds_of: Mapping[str, int], whole: Callable[[str, int], int | None]) -> None:
+    def __init__(
+        self,
+        bounds_of: Mapping[str, int],
+        whole: Callable[[str, int], int | None],
+        in_rounds: Callable[[str, int], bool],
+    ) -> None:
         self.extents: dict[str, int] = {}
-        self.whole = whole
+        self.whole, self.in_rounds = whole, in_rounds
         self.bounds_of = bounds_of
         self.count = 0
 
@@ -153,6 +159,7 @@ class _Renaming:
         self.table: dict[object, str] = {}  # a variable, a part of an index, or a Gather: its axis
         self.back: dict[str, Index] = {}
         self.sums = 0
+        self.tied: set[str] = set()  # variables of members that are made one by one
         self.offsets: dict[object, set[tuple[int, int | None]]] = {}
         for x in factors:
             self._note(x, frozenset())
@@ -163,10 +170,13 @@ class _Renaming:
         None if not all of it exists.
         """
         match x:
-            case Value(ref, _):
+            case Value(ref, vector):
+                whole = [self.axes.whole(ref.name, k) for k in range(len(ref.index))]
+                if vector and None in whole:
+                    self.tied |= ref_variables(ref)
                 for k, index in enumerate(ref.index):
                     if isinstance(index, Affine):
-                        self._noted(index, bound, self.axes.whole(ref.name, k))
+                        self._noted(index, bound, whole[k])
             case Position(index):
                 self._noted(index, bound, None)
             case Delta(left, right):
@@ -188,7 +198,7 @@ class _Renaming:
     def of(self, x: Expr, bound: Mapping[str, str]) -> Expr:
         match x:
             case Value(ref, vector):
-                return Value(Ref(ref.name, tuple(self.index(i, bound) for i in ref.index)), vector)
+                return Value(Ref(ref.name, self.of_member(ref, bound, vector=vector)), vector)
             case Position(index):
                 moved = self.index(index, bound)
                 assert isinstance(moved, Affine)
@@ -202,6 +212,27 @@ class _Renaming:
         parts = children(x)
         return rebuild(x, [self.of(part, bound) for part in parts]) if parts else x
 
+    def of_member(self, ref: Ref, bound: Mapping[str, str], *, vector: bool) -> tuple[Index, ...]:
+        """The index of a member.
+
+        That of a round is an axis, unless others are of that round only and have a variable in common.
+        """
+        loose = vector and ref_variables(ref).isdisjoint(self.tied)
+        out = list[Index]()
+        for k, index in enumerate(ref.index):
+            if (
+                loose
+                and isinstance(index, Affine)
+                and index.constant is not None
+                and self.axes.in_rounds(ref.name, k)
+            ):
+                extent = self.axes.whole(ref.name, k)
+                assert extent is not None
+                out.append(Affine.var(self._axis((index.const, extent), index, extent)))
+            else:
+                out.append(self.index(index, bound))
+        return tuple(out)
+
     def index(self, index: Index, bound: Mapping[str, str]) -> Index:
         if isinstance(index, Gather):
             if index_variables(index) & bound.keys():
@@ -209,6 +240,8 @@ class _Renaming:
                 assert all(isinstance(i, Affine) for i in inner)
                 return Gather(index.input, tuple(i for i in inner if isinstance(i, Affine)))
             return Affine.var(self._axis(index, index, self.axes.bounds_of[index.input]))
+        single = {v for v, _ in index.terms if v not in bound and self.axes.extents[v] == 1}
+        index = index.substitute({v: Affine() for v in single}) if single else index
         rest = Affine.of(index.const, {bound[v]: k for v, k in index.terms if v in bound})
         free = {v: k for v, k in index.terms if v not in bound}
         key = _key(index, bound)

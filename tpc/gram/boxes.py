@@ -15,7 +15,9 @@ from tpc.core.expr import Expr, Gather, Index, Ref, Sum, walk
 from tpc.core.places import rounds
 from tpc.core.printer import as_written
 from tpc.core.program import For, Gaussians, Instruction, MatMul, Op, Product, Program
-from tpc.core.traverse import at_round
+from tpc.core.spectral import SpectralEntry
+from tpc.core.traverse import at_round, free_variables, union, used_refs
+from tpc.gram.fission import in_parts
 from tpc.gram.ir import NotGramError, TooDearError
 
 MAX_SITES = 4000  # instructions, after sequential loops are written out
@@ -54,10 +56,11 @@ class Boxes:
         self.by_family: dict[str, list[Box]] = {}
         self.products: dict[tuple[str, bool], list[Box]] = {}
         self.count = 0
+        self.added: set[str] = set()  # families that the pass has added to the program
         for group in program.gaussians:
             counts = tuple(n for _, n in group.axes)
             for k, name in enumerate(group.names):
-                self._add(
+                self.add(
                     Box(
                         group,
                         self.count,
@@ -68,10 +71,13 @@ class Boxes:
                         k,
                     )
                 )
-        for op, loops in _written_out(program.body, {}, ()):
+        self.rounds: dict[tuple[str, int], set[int]] = {}
+        for op, loops, round_of in _written_out(program.body, {}, (), round_of=False):
             self._instruction(op, loops)
+            if round_of:
+                self._note(op)
 
-    def _add(self, site: Box) -> None:
+    def add(self, site: Box) -> None:
         if self.count >= MAX_SITES:
             raise TooDearError(f"its loops come to more than {MAX_SITES:,} instructions")
         self.every.append(site)
@@ -95,6 +101,8 @@ class Boxes:
             [] if isinstance(op, Product) else [node.count for node in walk(op.phi) if isinstance(node, Sum)]
         )
         counted = {v for count in (*sums, *(loop.count for loop in loops)) for v in count.variables}
+        whole = [] if isinstance(op, Product) else [n for n in walk(op.phi) if isinstance(n, SpectralEntry)]
+        counted |= union(free_variables(part) for node in whole for part in node.whole)
         kept = [
             loop.variable
             for loop in loops
@@ -115,7 +123,7 @@ class Boxes:
                         f"`{as_written(op.out)}` ({op.origin}) is made at an index read from data"
                     )
                 index.append(i)
-            self._add(
+            self.add(
                 Box(
                     own,
                     self.count,
@@ -125,6 +133,20 @@ class Boxes:
                     tuple(counts[next(iter(i.variables))] if i.terms else 1 for i in index),
                 )
             )
+
+    def _note(self, op: Instruction) -> None:
+        """Notes at which indices an instruction of a loop that is written out reads families."""
+        for ref in used_refs(op):
+            for axis, index in enumerate(ref.index):
+                if isinstance(index, Affine) and index.constant is not None:
+                    self.rounds.setdefault((ref.name, axis), set()).add(index.const)
+
+    def is_read_everywhere(self, family: str, axis: int) -> bool:
+        """Whether all members along an axis are made at once, and each is read by a round of its own."""
+        count = self.whole(family, axis)
+        if count in (None, 1) or isinstance(self.by_family[family][0].op, Gaussians):
+            return False
+        return family in self.added or self.rounds.get((family, axis), set()) >= {*range(count or 0)}
 
     def whole(self, family: str, axis: int) -> int | None:
         """How many indices the axis has, if every site makes members at all of them."""
@@ -152,16 +174,23 @@ def may_hold(site: Box, index: tuple[Index, ...]) -> bool:
 
 
 def _written_out(
-    body: tuple[Op, ...], at: Mapping[str, Affine], loops: tuple[For, ...]
-) -> Iterator[tuple[Instruction, tuple[For, ...]]]:
-    """Every instruction with the parallel loops around it; the others are written out."""
+    body: tuple[Op, ...], at: Mapping[str, Affine], loops: tuple[For, ...], *, round_of: bool
+) -> Iterator[tuple[Instruction, tuple[For, ...], bool]]:
+    """Every instruction with the parallel loops around it; the others are written out.
+
+    And whether it is in a round of such a one.
+    """
     for op in body:
         if not isinstance(op, For):
-            yield at_round(op, at), loops
+            yield at_round(op, at), loops, round_of
             continue
-        own = at_round(op, at)
-        if is_parallel(own, tuple((loop.variable, loop.count) for loop in loops)):
-            yield from _written_out(own.body, {}, (*loops, own))
+        own, outer = at_round(op, at), tuple((loop.variable, loop.count) for loop in loops)
+        if is_parallel(own, outer):
+            yield from _written_out(own.body, {}, (*loops, own), round_of=round_of)
+            continue
+        parts = in_parts(own, outer)
+        if len(parts) > 1:
+            yield from _written_out(parts, {}, loops, round_of=round_of)
         elif own.count.constant is None:
             raise NotGramError(
                 f"the rounds of the loop in line {op.origin.line} depend on each other, and their number on "
@@ -173,7 +202,7 @@ def _written_out(
             )
         else:
             for k in range(own.count.const):
-                yield from _written_out(own.body, {own.variable: Affine(k)}, loops)
+                yield from _written_out(own.body, {own.variable: Affine(k)}, loops, round_of=True)
 
 
 def boxes(cuts: list[list[int]]) -> Iterator[tuple[tuple[int, int], ...]]:

@@ -16,7 +16,6 @@ from tpc.core.expr import (
     ONE,
     ZERO,
     Add,
-    Call,
     Expr,
     Extent,
     Index,
@@ -35,12 +34,15 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.program import MatMul, Moment, Nonlin, Program
+from tpc.core.spectral import SpectralEntry
 from tpc.core.traverse import substitute
+from tpc.gram.adjoint import Adjoints
 from tpc.gram.axes import Axes
 from tpc.gram.boxes import Box, Boxes, boxes, phi_of
 from tpc.gram.compared import as_delta
 from tpc.gram.covariance_arrays import CovarianceArrays
 from tpc.gram.deltas import agreeing, without_deltas
+from tpc.gram.gaussian_functions import NESTED, is_nested
 from tpc.gram.groups import expectation_of_groups
 from tpc.gram.ir import (
     CovarianceProgram,
@@ -48,11 +50,14 @@ from tpc.gram.ir import (
     NotGramError,
     Piece,
     TooDearError,
+    needed_definitions,
     total,
 )
 from tpc.gram.isserlis import isserlis
 from tpc.gram.labels import comment_of, text_of
 from tpc.gram.no_zdot import Dots
+from tpc.gram.signs_of_products import in_factors, with_factors
+from tpc.gram.singular import SpectralArrays
 from tpc.gram.slopes import slopes_in
 from tpc.gram.sources import Vectors, meet, vectors_in
 from tpc.gram.zhat import expectation_of_atoms
@@ -61,7 +66,6 @@ from tpc.gram.zhat import expectation_of_atoms
 SECONDS_A_STEP, SECONDS_A_PART = 2e-4, 2e-5
 MAX_BOXES = 4096  # parts of one array
 DEEPEST = 8  # requests inside of each other, each of some thirty calls
-NESTED = 12  # functions inside of each other in one integrand
 MAX_POWER = 32  # of a vector in a polynomial
 
 
@@ -71,7 +75,7 @@ def covariance_program(program: Program, seconds: float | None = None) -> Covari
     Raises NotGramError where a covariance does not follow from others, TooDearError where that is not known
     because it takes longer.
     """
-    return dataclasses.replace(Covariances(slopes_in(program), seconds).run(), program=program)
+    return dataclasses.replace(Covariances(in_factors(slopes_in(program)), seconds).run(), program=program)
 
 
 class UnsettledError(Exception):
@@ -96,7 +100,9 @@ class Covariances:
         self.sites = Boxes(program)
         self.vectors = Vectors(self.sites)
         self.axes = Axes(
-            {item.name: item.bound for item in program.inputs if item.bound is not None}, self.sites.whole
+            {item.name: item.bound for item in program.inputs if item.bound is not None},
+            self.sites.whole,
+            self.sites.is_read_everywhere,
         )
         self.arrays = CovarianceArrays(self.axes, self.sites)
         self.matrices = {m.name: m for m in program.matrices}
@@ -104,6 +110,8 @@ class Covariances:
         self.inputs = {item.name for item in program.inputs}
         self.known: dict[tuple[Expr, ...], Expr | None] = {}  # None while it is being found
         self.dots = Dots(self)
+        self.adjoints = Adjoints(self)
+        self.spectra = SpectralArrays(self)
         self.depth = 0
 
     def run(self) -> CovarianceProgram:
@@ -116,9 +124,10 @@ class Covariances:
                 tuple((next(iter(renamed[v].variables)), n) for v, n in output.axes),
                 formula,
             )
-        return CovarianceProgram(
-            self.program, tuple(self.arrays.definitions.values()), outputs, self.axes.extents
-        )
+        definitions, moved = tuple(self.arrays.definitions.values()), bool(self.adjoints.made)
+        found = CovarianceProgram(self.program, definitions, outputs, self.axes.extents, moved)
+        # those that told whether there is a Ż may be of many more members than any output takes
+        return dataclasses.replace(found, definitions=needed_definitions(found)) if moved else found
 
     def settled(self, task: Callable[[], Expr]) -> Expr:
         """What `task` gives, however deep what it asks for lies."""
@@ -165,6 +174,10 @@ class Covariances:
                 return mul(*front, total(variable, count, inner, self.axes.range_of))
         return mul(*front, self.request(vectors) if vectors else ONE)
 
+    def why_dotted(self, site: Box) -> str | None:
+        """Why what `site` makes has a Ż, None if that is 0."""
+        return self.dots.why(site)
+
     def spend(self, seconds: float) -> None:
         """Counts what something is predicted to take. Raises TooDearError if that is too much in all."""
         self.spent += seconds
@@ -184,6 +197,8 @@ class Covariances:
                     if node.vector or node.ref.name in self.inputs or node.ref.name in self.arrays.definitions
                     else self.request([node])
                 )
+            if isinstance(node, SpectralEntry):
+                return self.spectra.entry(node)
             if isinstance(node, Sum):
                 found = total(
                     node.variable,
@@ -301,8 +316,11 @@ class Covariances:
             opened = {v for v, site in chosen.items() if isinstance(site.op, Nonlin)}
         if opened:
             return self.product([self._open(f, opened, chosen) for f in factors])
-        for site in chosen.values():
-            self.dots.require(site)
+        for value, site in chosen.items():
+            if (reason := self.why_dotted(site)) is not None:
+                if isinstance(site.op, Nonlin):
+                    return self.product([self._open(f, {value}, chosen) for f in factors])
+                return self.adjoints.moved(factors, value, site, reason)
         if plain:
             members = [f for f in factors if isinstance(f, Value)]
             return (
@@ -329,9 +347,7 @@ class Covariances:
         products = [isinstance(site.op, MatMul) for site in sites]
         if not any(products) or meet(*(self.vectors.sources(site) for site in sites)):
             return False
-        for site in sites:
-            self.dots.require(site)
-        return True
+        return all(self.why_dotted(site) is None for site in sites)
 
     def _random(self, site: Box) -> bool:
         """Whether what the site makes has vectors in it."""
@@ -346,28 +362,13 @@ class Covariances:
                 return self.instantiated(phi_of(site), site.at(node.ref.index))
             return None
 
-        found = replace(x, leaf)
-        if _is_nested(found):
+        found = with_factors(replace(x, leaf))
+        if is_nested(found):
             raise NotGramError(
                 f"`{text_of(next(iter(opened)))}` and what it is made of are functions of functions, more "
                 f"than {NESTED} of them"
             )
         return found
-
-
-def _is_nested(x: Expr) -> bool:
-    """Whether functions stand inside of each other more than NESTED times.
-
-    An integrand that no quadrature resolves, and deeper than the stack.
-    """
-    waiting = [(x, 0)]
-    while waiting:
-        node, depth = waiting.pop()
-        depth += isinstance(node, Call)
-        if depth > NESTED:
-            return True
-        waiting += [(part, depth) for part in children(node)]
-    return False
 
 
 def _circular(key: Sequence[Expr]) -> NotGramError:

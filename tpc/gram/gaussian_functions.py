@@ -17,6 +17,7 @@ from tpc.core.expr import (
     Value,
     add,
     call,
+    children,
     coefficient,
     is_vector,
     mul,
@@ -28,6 +29,8 @@ from tpc.core.expr import (
 from tpc.core.functions import elementwise
 from tpc.gram.axes import skeleton
 from tpc.gram.ir import Factor
+
+NESTED = 12  # functions inside of each other in one integrand
 
 
 def gaussians(x: Expr) -> list[str]:
@@ -104,3 +107,18 @@ def expression_of(factor: Factor, z: Expr) -> Expr:
     if factor.weight != ZERO:
         parts.append(call("exp", neg(mul(factor.weight, power(z, number(2))))))
     return mul(*parts)
+
+
+def is_nested(x: Expr) -> bool:
+    """Whether functions stand inside of each other more than NESTED times.
+
+    An integrand that no quadrature resolves, and deeper than the stack.
+    """
+    waiting = [(x, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        depth += isinstance(node, Call)
+        if depth > NESTED:
+            return True
+        waiting += [(part, depth) for part in children(node)]
+    return False

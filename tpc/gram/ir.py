@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,15 +19,18 @@ from tpc.core.expr import (
     Add,
     Delta,
     Expr,
+    Gather,
     Index,
     Mul,
+    Value,
     add,
     mul,
     number,
     summed,
+    walk,
 )
 from tpc.core.program import Program
-from tpc.core.traverse import free_variables, index_variables, substitute
+from tpc.core.traverse import free_variables, index_variables, indices, substitute
 
 
 class NotGramError(ValueError):
@@ -85,7 +88,32 @@ class Integral:
     same: tuple[tuple[str, str], ...] = ()
 
 
-Formula = Expr | Closed | Integral
+@dataclass(frozen=True, slots=True)
+class Spectral:
+    """A function of the singular values of Σ C_ij x_i yᵀ_j, as the array of its coefficients.
+
+    The x, and the y, come in blocks, each over axes of its own: `rows`, `columns`, and once more for the
+    other side of inner products, `twins`.
+    """
+
+    function: str
+    steps: int
+    coefficients: tuple[Expr, ...]
+    rows: tuple[tuple[str, ...], ...]
+    columns: tuple[tuple[str, ...], ...]
+    twins: tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]
+    # C, ⟨x, x⟩ and ⟨y, y⟩, by blocks
+    cells: tuple[tuple[Expr, ...], ...]
+    row_products: tuple[tuple[Expr, ...], ...]
+    column_products: tuple[tuple[Expr, ...], ...]
+
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        tables = (self.cells, self.row_products, self.column_products)
+        return (*self.coefficients, *(x for table in tables for row in table for x in row))
+
+
+Formula = Expr | Closed | Integral | Spectral
 Axis = tuple[str, int]
 
 
@@ -126,6 +154,8 @@ class CovarianceProgram:
     outputs: Mapping[str, tuple[tuple[Axis, ...], Expr]]
     # of every variable
     extents: Mapping[str, int]
+    # whether products with a Ż were moved to the other side
+    moved: bool = False
 
     @property
     def integrals(self) -> int:
@@ -152,6 +182,8 @@ def formula_variables(x: Formula) -> set[str]:
             )
         case Integral():
             parts = (*x.factors, *x.mean, *(c for row in x.covariance for c in row))
+        case Spectral():
+            return set()
         case _:
             parts = (x,)
     return {v for part in parts for v in free_variables(part)}
@@ -162,7 +194,7 @@ def determined(x: Formula) -> Formula:
 
     No covariance can tell the two Gaussians by others.
     """
-    if isinstance(x, Expr) or {v for pair in x.same for v in pair} <= formula_variables(x):
+    if isinstance(x, Expr | Spectral) or {v for pair in x.same for v in pair} <= formula_variables(x):
         return x
     return dataclasses.replace(x, same=())
 
@@ -205,3 +237,41 @@ def _solved(delta: Delta, variable: str, count: int, range_of: RangeOf) -> Index
         return None
     low, high = range_of(solved)
     return solved if low >= 0 and high < count else None
+
+
+def expressions_in(x: Formula) -> Sequence[Expr]:
+    match x:
+        case Closed():
+            return x.q, x.c, x.r, x.left.scale, x.left.weight, x.right.scale, x.right.weight
+        case Integral():
+            return *x.factors, *x.mean, *(c for row in x.covariance for c in row)
+        case Spectral():
+            return x.parts
+    assert isinstance(x, Expr)
+    return (x,)
+
+
+def mentioned(x: Expr) -> set[str]:
+    return {v.ref.name for v in walk(x) if isinstance(v, Value) and not v.vector} | {
+        i.input for i in indices(x) if isinstance(i, Gather)
+    }
+
+
+def needed_names(covariances: CovarianceProgram) -> set[str]:
+    """The inputs and arrays that outputs depend on."""
+    found: set[str] = set()
+    waiting = [formula for _, formula in covariances.outputs.values()]
+    by_name = {d.name: d for d in covariances.definitions}
+    while waiting:
+        for name in mentioned(waiting.pop()):
+            if name not in found:
+                found.add(name)
+                if name in by_name:
+                    waiting += [x for piece in by_name[name].pieces for x in expressions_in(piece.formula)]
+    return found
+
+
+def needed_definitions(covariances: CovarianceProgram) -> tuple[Definition, ...]:
+    """The arrays that outputs depend on."""
+    needed = needed_names(covariances)
+    return tuple(d for d in covariances.definitions if d.name in needed)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Call, Expr, Ref, Value, walk
+from tpc.core.expr import Call, Delta, Expr, Ref, Value, replace, walk
 from tpc.core.printer import print_expr
 
 LONGEST, LONGEST_COMMENT = 40, 120
@@ -49,7 +49,12 @@ def best_name(wishes: Sequence[str]) -> str:
 
 def text_of(x: Expr) -> str:
     """An expression with its variables as a person would write them."""
-    return re.sub("%[0-9%]*", "", print_expr(x))
+    return re.sub("%[0-9%]*", "", print_expr(replace(x, delta_shown)))
+
+
+def delta_shown(x: Expr) -> Expr | None:
+    """A Delta as a member of an array that is called so."""
+    return Value(Ref("delta", (x.left, x.right)), False) if isinstance(x, Delta) else None
 
 
 def comment_of(key: Sequence[Expr]) -> str:

@@ -9,7 +9,6 @@ from tpc.core.expr import ZERO, Expr, Ref, Value
 from tpc.core.program import MatMul, Nonlin
 from tpc.core.traverse import substitute
 from tpc.gram.boxes import Box, phi_of
-from tpc.gram.ir import NotGramError
 from tpc.gram.labels import text_of
 from tpc.gram.sources import constants, meet, vectors_in
 
@@ -18,17 +17,18 @@ if TYPE_CHECKING:
 
 
 class Dots:
-    """done: the numbers of sites that have been looked at."""
+    """done: the numbers of sites that have been looked at. reasons: why families of products have a Ż."""
 
     def __init__(self, engine: Covariances) -> None:
         self.engine = engine
         self.done: set[int] = set()
+        self.reasons: dict[str, str] = {}
 
-    def require(self, site: Box) -> None:
-        """Makes sure that `Ż` of what `site` makes is 0.
+    def why(self, site: Box) -> str | None:
+        """Why what `site` makes has a Ż, None if that is 0.
 
         By Stein's lemma (Remark F.2), what is multiplied has to be uncorrelated with all products of the
-        other side. What elementwise instructions are made of is looked at in their place.
+        other side that it depends on. What elementwise instructions are made of is looked at in their place.
         """
         from tpc.gram.covariance import UnsettledError
 
@@ -38,8 +38,8 @@ class Dots:
             if one.number in self.done:
                 continue
             self.done.add(one.number)
+            opened.append(one.number)
             if isinstance(one.op, Nonlin):
-                opened.append(one.number)
                 waiting += reversed(
                     [
                         used
@@ -49,28 +49,38 @@ class Dots:
                 )
             elif isinstance(one.op, MatMul):
                 try:
-                    self._uncorrelated(one, one.op)
+                    reason = self.reasons.get(one.family) or self._correlation(one, one.op)
                 except UnsettledError:  # to be begun again
-                    self.done -= {one.number, *opened}
+                    self.done -= {*opened}
                     raise
+                if reason is not None:
+                    self.reasons[one.family] = reason
+                    self.done -= {*opened}
+                    return reason
+        return None
 
-    def _uncorrelated(self, site: Box, op: MatMul) -> None:
+    def _correlation(self, site: Box, op: MatMul) -> str | None:
+        """What makes a product's Ż, None if nothing does."""
         own = self.engine.vectors.sources_of_ref(op.operand)
+        behind = self.engine.vectors.behind(site)
         for other in self.engine.sites.products.get((op.matrix.name, not op.transposed), ()):
             assert isinstance(other.op, MatMul)
             apart = any(
                 i != j and None not in (i, j)
                 for i, j in zip(constants(op.matrix.index), constants(other.op.matrix.index), strict=True)
             )
-            if other.number > site.number or apart or not meet(own, self.engine.vectors.sources(other)):
+            before = behind >> other.number & 1
+            if not before or apart or not meet(own, self.engine.vectors.sources(other)):
                 continue
             hat, operand = self._anywhere(other, other.op.out), self._anywhere(site, op.operand)
-            if self.engine.product([hat, operand]) != ZERO:
-                raise NotGramError(
+            # of one with a Ż itself this is no covariance of Ẑ
+            if self.engine.product([hat, operand]) != ZERO or other.family in self.reasons:
+                return (
                     f"the product `{self._product_shown(op)}` ({op.origin}) has a Ż: what is "
                     "multiplied is correlated with "
                     f"`{self._product_shown(other.op)}` ({other.op.origin})"
                 )
+        return None
 
     def _product_shown(self, op: MatMul) -> str:
         """A product as it was written: what has no name there by what it is."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tpc.core.expr import ONE, ZERO, Delta, Expr, Ref, Value, brackets, replace
+from tpc.core.expr import ONE, ZERO, Expr, brackets, replace
 from tpc.core.printer import POWER, SUM, UNARY, print_axes, print_expr
-from tpc.gram.ir import Closed, CovarianceProgram, Definition, Factor, Formula, Piece
+from tpc.gram.ir import Closed, CovarianceProgram, Definition, Factor, Formula, Piece, Spectral
+from tpc.gram.labels import delta_shown
 
 
 def print_covariances(covariances: CovarianceProgram) -> str:
@@ -57,9 +58,19 @@ def print_formula(formula: Formula) -> str:
         law = _law(("u", "v"), (ZERO, ZERO), ((formula.q,), (formula.c, formula.r)))
         form = f", {formula.registered}" * bool(formula.registered)
         return f"E {product}, {law}, in closed form{form}{_same(formula.same)}"
+    if isinstance(formula, Spectral):
+        return _spectral(formula)
     product = "*".join(_expr(x, UNARY) for x in formula.factors)
     law = _law(formula.variables, formula.mean, formula.covariance)
     return f"E {product}, {law}, by quadrature{_same(formula.same)}"
+
+
+def _spectral(formula: Spectral) -> str:
+    """With the coefficients and the inner products of all blocks."""
+    tables = (formula.cells, formula.row_products, formula.column_products)
+    blocks = [", ".join(f"[{', '.join(map(_expr, row))}]" for row in table) for table in tables]
+    options = [str(formula.steps), *map(_expr, formula.coefficients)] if formula.coefficients else []
+    return f"{formula.function} in factors({', '.join([*(f'[{block}]' for block in blocks), *options])})"
 
 
 def _law(names: Sequence[str], mean: Sequence[Expr], triangle: Sequence[Sequence[Expr]]) -> str:
@@ -85,8 +96,4 @@ def _factor(factor: Factor, z: str) -> str:
 
 
 def _expr(x: Expr, strength: int = SUM) -> str:
-    return print_expr(replace(x, _delta), strength)
-
-
-def _delta(node: Expr) -> Expr | None:
-    return Value(Ref("delta", (node.left, node.right)), False) if isinstance(node, Delta) else None
+    return print_expr(replace(x, delta_shown), strength)

@@ -54,6 +54,7 @@ class Vectors:
         self.sites = sites
         self._sources: list[Sources] = []  # by the numbers of sites
         self._linear: list[bool] = []
+        self._behind: list[int] = []
 
     def sources(self, site: Box) -> Sources:
         """What the vectors that `site` makes are functions of, through elementwise instructions."""
@@ -80,6 +81,23 @@ class Vectors:
             else:
                 found |= self.sources(site)
         return frozenset(found)
+
+    def behind(self, site: Box) -> int:
+        """The numbers of the sites that what `site` makes depends on, itself included, as bits."""
+        for one in self.sites.every[len(self._behind) : site.number + 1]:
+            used = (
+                [one.op.operand]
+                if isinstance(one.op, MatMul)
+                else []
+                if isinstance(one.op, Gaussians)
+                else [value.ref for value in vectors_in(phi_of(one))]
+            )
+            found = 1 << one.number
+            for ref in used:
+                for other in self.sites.of(ref, one.number):
+                    found |= self._behind[other.number]
+            self._behind.append(found)
+        return self._behind[site.number]
 
     def linear(self, site: Box) -> bool:
         """Whether what `site` makes is a linear combination of products and initial vectors.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tpc.core.affine import Affine
 from tpc.core.expr import ONE, ZERO, Call, Delta, Expr, Number, Value, mul, walk
-from tpc.core.traverse import free_variables, indices
+from tpc.core.traverse import free_variables
 from tpc.emit import python as py
 from tpc.emit.assemble import Setting, assembled, inputs_setting
 from tpc.emit.comments import plain
@@ -22,12 +22,23 @@ from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.unused import without_unused
 from tpc.gram.cuts import cuts_of
 from tpc.gram.factors import LOGISTIC, polynomial
-from tpc.gram.ir import Closed, CovarianceProgram, Definition, Factor, Formula, Integral, Piece
+from tpc.gram.ir import (
+    Closed,
+    CovarianceProgram,
+    Definition,
+    Factor,
+    Integral,
+    Piece,
+    Spectral,
+    expressions_in,
+    needed_names,
+)
 from tpc.gram.labels import best_name
 from tpc.gram.registered import FORMS, form_named
 from tpc.gram.write_arrays import Array, Arrays
 from tpc.gram.write_gaps import GapWriter
 from tpc.gram.write_rolled import RolledWriter
+from tpc.gram.write_singular import spectral
 from tpc.plan.plan import RULE, CovariancesPlan
 
 LOCALS = ("inputs", "points", "weights", "dtype", "rule", "limit")
@@ -91,7 +102,7 @@ class _CovarianceWriter:
         lines: list[Statement] = [Assign(("dtype",), Py("points.dtype"))]
         if self.covariances.integrals:
             lines.append(Assign(("rule",), Py("(points, weights)")))
-        needed = self._needed()
+        needed = needed_names(self.covariances)
         for item in self.covariances.program.inputs:
             if item.name in needed:
                 kind = Py(f"jnp.asarray(inputs[{item.name!r}]" + (", dtype)" if item.bound is None else ")"))
@@ -129,21 +140,6 @@ class _CovarianceWriter:
         used = [v for i in value.ref.index for v in getattr(i, "variables", ())]
         return set(used) == {v for v, _ in axes}
 
-    def _needed(self) -> set[str]:
-        """The inputs and arrays that outputs depend on."""
-        found: set[str] = set()
-        waiting = [formula for _, formula in self.covariances.outputs.values()]
-        by_name = {d.name: d for d in self.covariances.definitions}
-        while waiting:
-            for name in mentioned(waiting.pop()):
-                if name not in found:
-                    found.add(name)
-                    if name in by_name:
-                        waiting += [
-                            x for piece in by_name[name].pieces for x in expressions_in(piece.formula)
-                        ]
-        return found
-
     def _arrays(self, *, guarded: bool = True) -> Arrays:
         return Arrays(self.covariances.extents, self.table, self.names, guarded=guarded)
 
@@ -174,6 +170,8 @@ class _CovarianceWriter:
                 return self._closed(piece.formula, arrays, axes, whole)
             case Integral():
                 return self._integral(piece.formula, arrays, axes, piece.extent)
+            case Spectral():
+                return spectral(piece.formula, arrays)
         assert isinstance(piece.formula, Expr)
         return arrays.aligned(finite_branches(piece.formula), axes)
 
@@ -288,24 +286,6 @@ def _plain_kind(f: Factor) -> str:
     if f.kind == "step" and f.power == 1:
         return "relu"
     return f.kind if f.power == 0 and not polynomial(f) else ""
-
-
-def expressions_in(x: Formula) -> Sequence[Expr]:
-    match x:
-        case Closed():
-            return x.q, x.c, x.r, x.left.scale, x.left.weight, x.right.scale, x.right.weight
-        case Integral():
-            return *x.factors, *x.mean, *(c for row in x.covariance for c in row)
-    assert isinstance(x, Expr)
-    return (x,)
-
-
-def mentioned(x: Expr) -> set[str]:
-    from tpc.core.expr import Gather
-
-    return {v.ref.name for v in walk(x) if isinstance(v, Value) and not v.vector} | {
-        i.input for i in indices(x) if isinstance(i, Gather)
-    }
 
 
 def _functions(covariances: CovarianceProgram) -> set[str]:

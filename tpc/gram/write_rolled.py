@@ -13,7 +13,7 @@ from tpc.emit import python as py
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.gram.alike import Run, runs
 from tpc.gram.gaps import OfSum, Product, alike
-from tpc.gram.ir import Closed, Definition
+from tpc.gram.ir import Closed, Definition, expressions_in, mentioned
 from tpc.gram.labels import best_name
 from tpc.gram.write_arrays import Array
 from tpc.gram.write_gaps import gap_of, goes_by_gap
@@ -133,8 +133,6 @@ class RolledWriter:
 
     def _lasting(self, run: Run, definitions: Sequence[Definition]) -> list[str]:
         """The arrays of round 1 whose like are used outside of the run."""
-        from tpc.gram.write import expressions_in, mentioned
-
         formulas = [formula for _, formula in self.writer.covariances.outputs.values()]
         formulas += [
             x for d in definitions[run.stop :] for piece in d.pieces for x in expressions_in(piece.formula)

@@ -17,7 +17,9 @@ from tpc.gram import (
     TooManyGaussiansError,
     covariance_program,
 )
+from tpc.gram.alike import runs
 from tpc.gram.cuts import quadrature_entries, seconds_of_compiling
+from tpc.gram.in_coefficients import in_coefficients
 from tpc.plan.cost import PER_ENTRY, SECONDS, bytes_of, shown_seconds
 from tpc.plan.gaussians import lay_out
 from tpc.plan.options import DType, Options
@@ -30,12 +32,14 @@ from tpc.plan.space import Linear
 FINDING, QUICK = 8, 1  # seconds that finding covariances may take unasked, and where points do as well
 # that a run, or XLA, may be predicted to take where covariances are asked for
 LONGEST, COMPILING = 1e5, 1800.0
+# seconds that XLA takes for an array, and that it may take for all of loops that are written out, unasked
+A_LINE, PATIENCE = 0.06, 40
 MOST_ROUNDS = 200  # of loops that covariances are tried on unasked: they are written out
 
 
 def try_covariances(program: Program, options: Options) -> CovariancesPlan | Refusal:
     """The plan by covariances, if it is asked for or the best one. Raises UnrepresentableError."""
-    if tables := program.tables | program.factored:
+    if tables := program.tables:
         why = f"`{as_written(Ref(min(tables)))}` is a table, whose limit takes an independent copy"
         if options.method == "gram":
             raise UnrepresentableError(why)
@@ -62,6 +66,9 @@ def try_covariances(program: Program, options: Options) -> CovariancesPlan | Ref
         return Refusal()
     if few and not plan.exact:
         return Refusal()
+    in_lines = plan.covariances.moved or bool(program.factored)
+    if in_lines and (compiling := seconds_in_lines(plan.covariances)) > PATIENCE:
+        return Refusal(f"gram would take {shown_seconds(compiling)} to compile")
     taken = plan.seconds + seconds_of_compiling(plan.covariances)
     if not plan.exact and taken > SECONDS:
         integrals = plan.covariances.integrals
@@ -73,8 +80,9 @@ def plan_covariances(program: Program, dtype: DType, seconds: float | None) -> C
     """seconds: what finding the covariances may take, None for as long as it takes. Raises NotGramError."""
     outputs = {output.ref.name for output in program.outputs}
     # a product that is written twice is one Gaussian, which an integral has no two dimensions for
+    program_of_scalars = in_coefficients(program)
     covariances = covariance_program(
-        replace(program, body=without_duplicates(program.body, outputs)), seconds
+        replace(program_of_scalars, body=without_duplicates(program_of_scalars.body, outputs)), seconds
     )
     entries = covariances.entries
     work = RULES * quadrature_entries(covariances, RULE) if covariances.integrals else entries
@@ -86,6 +94,12 @@ def plan_covariances(program: Program, dtype: DType, seconds: float | None) -> C
         seconds=work * PER_ENTRY,
         memory=3.0 * entries * bytes_of(dtype),
     )
+
+
+def seconds_in_lines(covariances: CovarianceProgram) -> float:
+    """What XLA is predicted to take for the arrays of loops that are written out, but for those in loops."""
+    rolled = sum((len(run.names) - 2) * run.period for run in runs(covariances.definitions))
+    return A_LINE * (len(covariances.definitions) - rolled)
 
 
 def too_long(plan: CovariancesPlan) -> None:

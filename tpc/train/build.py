@@ -171,7 +171,7 @@ def _placed(node: tree.Node, span: Span) -> tree.Node:
             return _placed(value, span)
         return tuple(map(of, value)) if isinstance(value, tuple) else value
 
-    return cast(Any, type(node))(span, *(of(getattr(node, name)) for name in inner_fields(node)))
+    return type(node)(span, *(of(getattr(node, name)) for name in inner_fields(node)))
 
 
 def substituted(node: Tree, values: dict[str, Tree]) -> Tree:

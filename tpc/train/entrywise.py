@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
@@ -88,7 +89,8 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
             check_sign(scene, option, option_value(given), None, "above 0: it bounds a norm")
         bounds.append(None if none else value(option, m.number(0)))
     rate, decay = value("lr", m.number(0)), value("decay", m.number(0))
-    spectral = matrix_step(scene, name, options, parameters, m) if own else None
+    at_round = partial(scheduled, scene, time=time)
+    spectral = matrix_step(scene, name, options, parameters, m, at_round) if own else None
     return Entrywise(rule, parameters, rate, decay, bounds[0], bounds[1], spectral)
 
 
@@ -98,10 +100,17 @@ def matrix_rule(scene: Scene, name: str, options: Mapping[str, tree.Option], m: 
 
 
 def matrix_step(
-    scene: Scene, name: str, options: Mapping[str, tree.Option], parameters: Mapping[str, Tree], m: Maker
+    scene: Scene,
+    name: str,
+    options: Mapping[str, tree.Option],
+    parameters: Mapping[str, Tree],
+    m: Maker,
+    at_round: Callable[[tree.Option], Tree],
 ) -> Orthogonalised | Preconditioner:
-    """What is made of it. Raises RefusedError."""
-    return preconditioner(scene, parameters) if name == "shampoo" else orthogonalised(scene, options, m)
+    """What is made of it. at_round: the value of an option in a round. Raises RefusedError."""
+    if name == "shampoo":
+        return preconditioner(scene, parameters)
+    return orthogonalised(scene, options, m, at_round)
 
 
 def check_parameter(scene: Scene, name: str, value: Tree, *, built_in: bool) -> None:

@@ -8,8 +8,8 @@ scalars, as `u g(uᵀu)`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -78,8 +78,13 @@ class Orthogonalised:
     coefficients: tuple[Tree, ...]
 
 
-def orthogonalised(scene: Scene, options: Mapping[str, tree.Option], at: Maker) -> Orthogonalised:
-    """F by its options. Raises RefusedError."""
+def orthogonalised(
+    scene: Scene,
+    options: Mapping[str, tree.Option],
+    at: Maker,
+    scheduled: Callable[[tree.Option], Tree],
+) -> Orthogonalised:
+    """F by its options. scheduled: the value of one in a round. Raises RefusedError."""
     given, own = options.get("steps"), options.get("coefficients")
     exact = given is not None and isinstance(given.value, tree.Name) and given.value.name == EXACT
     if exact and own is not None:
@@ -95,7 +100,7 @@ def orthogonalised(scene: Scene, options: Mapping[str, tree.Option], at: Maker) 
     coefficients = tuple(item for item in items if not isinstance(item, tree.ListOf))
     if not len(coefficients) == len(items) == len(QUINTIC):
         raise RefusedError(catalogue.optimizers.coefficients_of_muon(own.span))
-    return Orthogonalised(steps, coefficients)
+    return Orthogonalised(steps, tuple(scheduled(replace(own, value=item)) for item in coefficients))
 
 
 def momentum_rule(scene: Scene, options: Mapping[str, tree.Option], m: Maker) -> OptimizerRule:

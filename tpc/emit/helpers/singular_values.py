@@ -2,9 +2,12 @@
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.custom_batching import sequential_vmap
 
 from tpc.emit.helpers.histories import products
+
+BLOCK, BLOCKS = 128, 8
 
 
 # ---- copied
@@ -90,13 +93,16 @@ def newton_schulz_in_factors(table, rows, columns, steps, a, b, c):
 
     The iteration is that of M, so that rounding does not grow: Y Yᵀ Y has L C, L = C ⟨y, y⟩ Cᵀ ⟨x, x⟩.
     """
-    square = jnp.sum((rows @ table @ columns) * table)
-    table = table / (jnp.sqrt(jnp.maximum(square, 0)) + 1e-7)
-    for _ in range(steps):
+
+    def step(_, table):
+        """One of the iteration."""
         inner = table @ columns @ table.T @ rows
         once = inner @ table
-        table = a * table + b * once + c * inner @ once
-    return table
+        return a * table + b * once + c * inner @ once
+
+    square = jnp.sum((rows @ table @ columns) * table)
+    table = table / (jnp.sqrt(jnp.maximum(square, 0)) + 1e-7)
+    return lax.fori_loop(0, steps, step, table)
 
 
 def polar_in_factors(table, rows, columns):
@@ -111,3 +117,25 @@ def polar_in_factors(table, rows, columns):
     kept = values > (1e-6 if values.dtype == jnp.float64 else 1e-3) ** 2 * values[-1]
     powers = jnp.where(kept, jnp.where(kept, values, 1) ** -1.5, 0)
     return (near * powers) @ near.T @ rows @ table
+
+
+def so_far(function, count, steps, table, *others):
+    """A function of a table and of two arrays of inner products, of which `count` of all steps are there.
+
+    The rows and columns of the other steps are 0, and left out by parts.
+    """
+    length = max(-(-steps // BLOCKS), -(-BLOCK * steps // (4 * max(table.shape))))
+    if length >= steps:
+        return function(table, *others)
+    grams, options = others[:2], others[2:]
+
+    def part(ends):
+        """Of the table up to a step."""
+        rows, columns = (size * ends // steps for size in table.shape)
+        found = function(
+            table[:rows, :columns], grams[0][:rows, :rows], grams[1][:columns, :columns], *options
+        )
+        return jnp.zeros_like(table).at[:rows, :columns].set(found)
+
+    ends = [min(start + length, steps) for start in range(0, steps, length)]
+    return lax.switch((count - 1) // length, [lambda end=end: part(end) for end in ends])
