@@ -38,16 +38,20 @@ from tpc.core.places import Site, sites_of
 from tpc.core.program import Family, For, Moment, Nonlin, Op, OuterMul, OuterNonlin, Program, Scalar
 from tpc.core.spectral import SpectralEntry, SpectralMap
 from tpc.core.table_terms import extents, nest, over
+from tpc.gram.ir import NotGramError
 
 OF_SINGULAR_VALUES = ("newton_schulz", "polar")
 Term = tuple[Ranges, Ref]  # a vector that a table may be made of, over ranges
 
 
 def in_coefficients(program: Program) -> Program:
-    """The program without tables in factors; as it is, if others than functions of singular values are in it."""
-    maps = (node for site in sites_of(program.body) for node in _maps_in(site.op))
-    if not program.factored or any(node.function not in OF_SINGULAR_VALUES for node in maps):
+    """The program without tables in factors. Raises NotGramError for functions that are not of singular
+    values."""
+    if not program.factored:
         return program
+    for node in (node for site in sites_of(program.body) for node in _maps_in(site.op)):
+        if node.function not in OF_SINGULAR_VALUES:
+            raise NotGramError(f"`{node.function}` of a table is no scalar that covariances are made of")
     writer = _Coefficients(slots_of(program, program.factored), {*program.names})
     sites = iter(sites_of(program.body))
 
