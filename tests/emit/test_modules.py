@@ -243,9 +243,9 @@ def test_a_rank_that_is_too_small_is_reported():
 def test_comments_say_the_line_once_and_what_the_code_does_not():
     source = tpc.load(ROOT / "programs/paper/thm_6_4_network.tp").compile().source
     body = source.split("def limit(")[1].split("\n\n\n")[0]
-    assert body.count("# line 13: h = W @ x; Z^h2_1 = Ẑ^h2_1 + Ż^h2_1") == 1
+    assert body.count("# line 13: h = W @ x; Z^h_1 = Ẑ^h_1 + Ż^h_1") == 1
     assert body.count("# line 13: ") == 1
-    assert "Z^dx1_1 = Ẑ^dx1_1 + Ż^dx1_1" in body
+    assert "Z^dx_1 = Ẑ^dx_1 + Ż^dx_1" in body
     assert "sum over s < t" in body
     assert "$" not in body
 
