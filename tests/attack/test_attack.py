@@ -66,6 +66,9 @@ FOUND = {  # by large numbers of mutants
     "a number near 0": NET.format("", "", "sgd(lr = eta)", "output a = f(x[0])/(2^-2^70*3)"),
     "powers far apart": NOISE.format("0, 0", "1", "x = tanh(u + v/n^(1/2))\noutput a = n^50000*mean(v*x)"),
     "powers near 0": APART.format("x = tanh(u + v/n^(1/1e300))\noutput a = n*mean(v*x)"),
+    "a triangle as an output": APART.format(
+        "x[i] = u*(i + 1) for i < 3\noutput c[i, j] = mean(x[i]*x[j]) for i < 3 for j < i"
+    ),
     "powers of n and tables": NOISE.format(
         "0, 0", "1", "table A : n x n = sign(outer(u, v))\noutput a = mean(A^2*n)"
     ),

@@ -168,6 +168,10 @@ class Timeline:
             self.errors.append(catalogue.kinds.output_unnamed(node.target.span))
             return
         loops = self.enter(node.clauses, ())
+        for clause, loop in zip(node.clauses, loops, strict=True):
+            if loop.count.variables:
+                self.errors.append(catalogue.indices.output_extent(clause.count.span, clause.variable.name))
+                return
         if node.value is not None:
             affine = [self.scope.affine(i, _variables(loops)) for i in index]
             if affine != [Affine.var(loop.variable) for loop in loops]:

@@ -73,6 +73,15 @@ def never_made(at: Span, member: str, rounds: str) -> Diagnostic:
     )
 
 
+def output_extent(at: Span, variable: str) -> Diagnostic:
+    return Diagnostic(
+        "TP307",
+        f"an output is a whole array: how many {quoted(variable)} there are depends on no other variable",
+        Label(at),
+        help="take the greatest count, and 0 for the rest: `where(j < i, …, 0)`",
+    )
+
+
 def dim_value(at: Span, why: str) -> Diagnostic:
     return Diagnostic(
         "TP307",
