@@ -176,7 +176,7 @@ def test_a_loop_of_ten_thousand_rounds_runs():
             "x = W @ v\ny = W.T @ (" + "*".join(["x", "tanh(x)"] * 250) + ")\noutput m = mean(y*v)\n",
             set(),
         ),
-        ("width n\nvector v : n ~ N(0, 2^-2^70)\nx = v*2^-2^70\noutput m = mean(x^2)\n", set()),
+        ("width n\nvector v : n ~ N(0, 2^-2^70)\nx = v*2^-2^70\noutput m = mean(x^2)\n", {"TP216"}),
         (
             "width n\nvector v : n ~ N(0, 1)\nx = 1e300*"
             + "*".join(["(1e300*v)"] * 10_000)

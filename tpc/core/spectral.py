@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from tpc.core.expr import ZERO, Expr, walk
+from tpc.core.expr import ZERO, Expr, add, call, mul, neg, power, walk
 
 T = TypeVar("T")
 
@@ -191,3 +191,14 @@ def _power(np: Any, operator: Any, eps: Any, power: Any) -> Any:
     values, vectors = np.linalg.eigh((operator + flipped) / 2)
     powers = (eps + np.maximum(values, 0)[..., None, :]) ** -power
     return (vectors * powers) @ np.swapaxes(vectors, -1, -2)
+
+
+def of_constants(function: str, x: Expr, others: Sequence[Expr]) -> Expr:
+    """A function of tables each of which is the same everywhere: that is its only singular value."""
+    if function in ("left_gram", "right_gram"):
+        return mul(x, x)
+    if function == "preconditioned":
+        left, right, eps, exponent = others
+        sides = [power(add(eps, call("max", own, ZERO)), neg(exponent)) for own in (left, right)]
+        return mul(x, *sides)
+    return call("sign", x) if function == "polar" else x

@@ -141,7 +141,7 @@ class Covariances:
                 del waiting[key]
             except UnsettledError as found:
                 if found.key in waiting:
-                    raise _circular(found.key) from None
+                    raise _circular(found.key, self.dots.reasons) from None
                 waiting[found.key] = found.axes
 
     # expectations
@@ -254,7 +254,7 @@ class Covariances:
                 self.depth -= 1
         found = self.known[key]
         if found is None:
-            raise _circular(key)
+            raise _circular(key, self.dots.reasons)
         return found
 
     def _find(self, key: tuple[Expr, ...], axes: list[str]) -> Expr:
@@ -371,10 +371,10 @@ class Covariances:
         return found
 
 
-def _circular(key: Sequence[Expr]) -> NotGramError:
-    return NotGramError(
-        f"`{comment_of(key)}` is made of other members of itself in a way that does not come apart"
-    )
+def _circular(key: Sequence[Expr], dotted: Mapping[str, str]) -> NotGramError:
+    """dotted: why there are products with a Ż, which is why they are, if there are any."""
+    told = f"`{comment_of(key)}` is made of other members of itself in a way that does not come apart"
+    return NotGramError(next(iter(dotted.values()), told))
 
 
 def _flat(x: Expr) -> list[Expr]:

@@ -29,7 +29,6 @@ from tpc.core.expr import (
     Sum,
     Value,
     add,
-    call,
     children,
     coefficient,
     divide,
@@ -47,7 +46,7 @@ from tpc.core.expr import (
 )
 from tpc.core.laws import law_number
 from tpc.core.program import Family, MatMul, Moment, Nonlin, OuterMul, OuterNonlin, Scalar
-from tpc.core.spectral import SPECTRAL, SpectralMap, is_spectral, spectral_map
+from tpc.core.spectral import SPECTRAL, SpectralMap, is_spectral, of_constants, spectral_map
 from tpc.core.traverse import free_variables
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
@@ -231,7 +230,7 @@ class ExpressionLowering:
         if tables[0] == ZERO:
             return ZERO
         if not any(map(is_vector, tables)):
-            return self.of_constants(name, tables[0], [*tables[1:], *rest])
+            return of_constants(name, tables[0], [*tables[1:], *rest])
         letters, sides = SPECTRAL[name].tables, dict[str, str | None]()
         for own, family in zip(letters, map(self.table, tables), strict=True):
             sides |= {} if family is None else {own[0]: family.width, own[1]: family.columns}
@@ -243,16 +242,6 @@ class ExpressionLowering:
         steps = indices[count]
         assert steps is not None
         return spectral_map(name, steps.const, tables, rest[1:])
-
-    def of_constants(self, name: str, x: Expr, others: Sequence[Expr]) -> Expr:
-        """A function of tables each of which is the same everywhere: that is its only singular value."""
-        if name in ("left_gram", "right_gram"):
-            return mul(x, x)
-        if name == "preconditioned":
-            left, right, eps, exponent = others
-            sides = [power(add(eps, call("max", own, ZERO)), neg(exponent)) for own in (left, right)]
-            return mul(x, *sides)
-        return call("sign", x) if name == "polar" else x
 
     def table_named(self, x: Expr, family: Family) -> Expr:
         """A table under a name."""
