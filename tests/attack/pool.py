@@ -4,6 +4,7 @@ goes on."""
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import os
 import resource
@@ -43,7 +44,9 @@ class Worker:
     process: SpawnProcess
     end: Connection
     number: int = -1
-    since: float = 0.0
+    # when its trial began by the clock; of one that is not up yet it has not
+    since: float = math.inf
+    up: bool = False
     done: int = 0
 
 
@@ -96,6 +99,7 @@ def work(attack: Attack, end: Connection, folder: Path) -> None:
     }
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    end.send(None)  # up, which takes seconds of its own
     while (number := end.recv()) is not None:
         used = resource.getrusage(resource.RUSAGE_SELF)
         most = int(used.ru_utime + used.ru_stime + HARD * attack.seconds + 1)
@@ -221,7 +225,7 @@ def _next(worker: Worker, left: Iterator[int]) -> bool:
     number = next(left, None)
     if number is None:
         return False
-    worker.number, worker.since = number, time.monotonic()
+    worker.number, worker.since = number, time.monotonic() if worker.up else math.inf
     worker.end.send(number)
     return True
 
@@ -231,7 +235,9 @@ def _received(worker: Worker, attack: Attack, ready: bool) -> tuple[Outcome, flo
     too."""
     if ready:
         try:
-            found: tuple[Outcome, float, float] = worker.end.recv()
+            found: tuple[Outcome, float, float] | None = worker.end.recv()
+            if found is None:
+                worker.up, worker.since = True, time.monotonic()
             return found
         except (EOFError, OSError):
             worker.process.join(5)

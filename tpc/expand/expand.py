@@ -105,7 +105,7 @@ def has_powers(program: Program) -> bool:
 
 
 def require_few_terms(program: Program) -> None:
-    """Raises RefusedError (TP809) where a series would be as long as a power of n is large beside another."""
+    """Raises RefusedError (TP808) where a series would be as long as a power of n is large beside another."""
     found = {
         abs(power): op
         for op, _ in instructions(program.body)

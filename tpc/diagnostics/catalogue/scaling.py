@@ -41,7 +41,7 @@ def unstable(
 
 def powers_far_apart(at: Label | None, large: Fraction, small: Fraction, most: int) -> Diagnostic:
     return Diagnostic(
-        "TP809",
+        "TP808",
         f"the program has {_power_of_n(large)} and {_power_of_n(small)}: too many terms of a series may lie "
         "between them",
         at,
