@@ -68,13 +68,8 @@ def _meaning_of_optimizer(name: str) -> str:
     parameters = named_rule(name).parameters if name in OPTIMIZERS else {}
     untold = {**UNSET, **(MATRIX_AWARE[name].untold if name in MATRIX_AWARE else {})}
     written = [f"{o} = {untold.get(o) or _default(parameters.get(o))}" for o in options_of_known()[name]]
-    meaning = (
-        OPTIMIZERS[name].meaning
-        if name in OPTIMIZERS
-        else MATRIX_AWARE[name].meaning
-        if name in MATRIX_AWARE
-        else None
-    )
+    known = OPTIMIZERS.get(name) or MATRIX_AWARE.get(name)
+    meaning = known and known.meaning
     return f"`{name}({', '.join(written)})`" + (f": {meaning}" if meaning else "")
 
 
