@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from tpc.core.expr import ZERO, Expr, add, call, mul, neg, power, walk
+from tpc.core.expr import ZERO, Expr, Number, add, call, divide, mul, neg, number, power, walk
 
 T = TypeVar("T")
 
@@ -193,12 +193,24 @@ def _power(np: Any, operator: Any, eps: Any, power: Any) -> Any:
     return (vectors * powers) @ np.swapaxes(vectors, -1, -2)
 
 
-def of_constants(function: str, x: Expr, others: Sequence[Expr]) -> Expr:
-    """A function of tables each of which is the same everywhere: that is its only singular value."""
-    if function in ("left_gram", "right_gram"):
-        return mul(x, x)
-    if function == "preconditioned":
-        left, right, eps, exponent = others
-        sides = [power(add(eps, call("max", own, ZERO)), neg(exponent)) for own in (left, right)]
-        return mul(x, *sides)
-    return call("sign", x) if function == "polar" else x
+def of_constants(
+    function: str, steps: int, tables: Sequence[Expr], scalars: Sequence[Expr], named: Callable[[Expr], Expr]
+) -> Expr:
+    """A function of tables each of which is the same everywhere: that is its only singular value.
+
+    named: gives what an iteration goes on from a name.
+    """
+    x = tables[0]
+    match function:
+        case "polar":
+            return call("sign", x)
+        case "left_gram" | "right_gram":
+            return mul(x, x)
+        case "preconditioned":
+            eps, exponent = scalars
+            return mul(x, *(power(add(eps, call("max", own, ZERO)), neg(exponent)) for own in tables[1:]))
+    a, b, c = scalars
+    y = named(divide(x, add(call("abs", x), Number(TINY))))
+    for _ in range(steps):
+        y = named(mul(y, add(a, mul(b, power(y, number(2))), mul(c, power(y, number(4))))))
+    return y
