@@ -6,6 +6,7 @@ have coefficients 0.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -150,7 +151,7 @@ def grow(emit: Expressions, op: OuterNonlin, frame: Frame) -> None:
                 places = py.call("jnp.asarray", Py(f"[{places.text}]"))
             stack = Stack(emit, slots, None, frame)
             history, first = stack.held[0], part.ref.index[0] if part.ref.index else None
-            if len(stack.held) == 1 and history.blocks and isinstance(first, Affine):
+            if len(stack.held) == 1 and history is not None and history.blocks and isinstance(first, Affine):
                 new = _members(emit, part.ref, own, frame)
                 arguments = [py.name(history.name), new, stack.weights, places, emit.affine(first + 1, frame)]
                 value = py.call("grown_in_blocks", py.name(chain.name), *arguments)
@@ -211,7 +212,7 @@ class Stack:
     def __init__(self, emit: Expressions, slots: Slots, so_far: Expr | None, frame: Frame) -> None:
         self.slots, self.emit, self.frame = slots, emit, frame
         self.held = [
-            frame.find(Ref(f.name, tuple(Affine.var(f"{k}") for k in range(len(f.shape)))))
+            frame.found(Ref(f.name, tuple(Affine.var(f"{k}") for k in range(len(f.shape)))))
             for f in slots.families
         ]
         only = self.held[0] if len(self.held) == 1 else None
@@ -227,7 +228,11 @@ class Stack:
         """All of them as one array."""
         parts = []
         for family, held in zip(self.slots.families, self.held, strict=True):
-            if not family.shape:
+            if held is None:
+                (size,) = self.emit.sizes(family.name)
+                shape = py.tuple_of([py.integer(math.prod(family.shape)), py.name(size)])
+                parts.append(py.call("jnp.zeros", shape, py.name("dtype")))
+            elif not family.shape:
                 parts.append(Py(f"{held.whole.at(py.ATOM)}[None]"))
             elif len(family.shape) == 1:
                 parts.append(held.whole)
