@@ -203,6 +203,27 @@ output s[t] = mean(v*y[t]) for t < T
     np.testing.assert_allclose(found, [0, 2][:steps], atol=1e-12)
 
 
+@pytest.mark.parametrize("made", ["2*u[0] - 3*w", "relu(w)"])
+def test_vectors_that_are_made_after_others_of_a_table(made: str) -> None:
+    """Inner products are kept from where the first ones are made."""
+    tables = f"""
+table A : n x n = outer(u[0], v[0])
+x = {made}
+table B : n x n = A + outer(x, v[1])
+table P : n x n = polar(B)
+y[i] = P @ v[i] for i < 2
+output s = mean(u[0]*y[0])
+output q = mean(x*y[1])
+"""
+    inner, square = (0, 1 / 2) if "relu" in made else (2, 13)  # E u x and E x²
+    values, vectors = np.linalg.eigh([[1, inner], [inner, square]])
+    wanted = np.diag((vectors * np.sqrt(values)) @ vectors.T)
+    for method in ("auto", "nodes"):
+        found = values_only(tpc.parse(TABLES.format(tables=tables)).compile(samples=1024, method=method))()
+        for one, exact in zip((found["s"], found["q"]), wanted, strict=True):
+            assert abs(one.value - exact) < 1e-12 + 5 * (one.stderr or 0)
+
+
 BESIDE = """
 width n
 vector u[i < 2] : n ~ N(0, 1)
