@@ -74,9 +74,9 @@ class Kernels:
 
 
 def root(k: Array) -> Array:
-    """Vectors with these inner products, as rows."""
+    """Vectors with these inner products, as rows: none of rounding, which a polar factor makes large."""
     values, vectors = np.linalg.eigh(k)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0)))
+    return np.asarray(vectors * np.sqrt(np.where(values > 1e-12 * values[-1], values, 0)))
 
 
 def trained(given: dict[str, Array], step: Callable[[int, Array], Array]) -> Array:
@@ -126,7 +126,9 @@ def test_muon_follows_from_kernels(exactly: bool) -> None:
     wanted = trained(given, step)
     steps = ", steps = exact" * exactly
     update = f"muon(lr = 0.2, momentum = {momentum}{steps}) of U, W, V"
-    np.testing.assert_allclose(exact(program(update, count, batch), given), wanted, rtol=1e-6, atol=1e-8)
+    # the polar factor is found by squares of singular values, the least of which is 3e-4 of the largest
+    error = 1e-8 if exactly else 1e-11
+    np.testing.assert_allclose(exact(program(update, count, batch), given), wanted, rtol=error)
 
 
 def test_signs_of_one_example_follow_from_kernels() -> None:
