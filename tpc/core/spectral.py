@@ -31,6 +31,17 @@ class TableFunction:
     def arguments(self) -> int:
         return len(self.tables) + self.steps + self.scalars
 
+    @property
+    def of_singular_values(self) -> bool:
+        """Whether it is of the singular values of one table, and makes one between the same sides."""
+        return self.tables == (self.result,)
+
+    @property
+    def summed(self) -> int | None:
+        """The side that a product of a table with itself is summed over, 0 for rows; None for others."""
+        gone = [side for side, letter in enumerate(self.tables[0]) if letter not in self.result]
+        return gone[0] if gone else None
+
     def fits(self, tables: Sequence[Sequence[object]], result: Sequence[object]) -> bool:
         """Whether every letter is one side, of these tables and of the result; one that is 0 has none."""
         known = dict[str, object]()

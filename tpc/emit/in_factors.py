@@ -89,11 +89,8 @@ def spectral(emit: Expressions, x: SpectralMap, frame: Frame, ranges: Ranges) ->
 
     tables = [_table(emit, x, k, frame, ranges) for k in range(len(x.tables))]
     scalars = [emit.value(part, frame, ranges) for part in x.coefficients]
-    match x.function:
-        case "left_gram":
-            return py.call("gram_in_factors", *tables, gram(1))
-        case "right_gram":
-            return py.call("gram_in_factors", Py(f"{tables[0].at(py.ATOM)}.T", py.ATOM), gram(0))
+    if (side := x.signature.summed) is not None:
+        return py.call("gram_in_factors", tables[0] if side else py.transposed(tables[0]), gram(side))
     counted = [py.integer(x.steps)] if x.signature.steps else []
     function, given = f"{x.function}_in_factors", [*tables, gram(0), gram(1), *counted, *scalars]
     steps = [stack.history.shape[0] for stack in stacks if stack.history is not None]
