@@ -196,3 +196,25 @@ output r[i] = mean(z[i]*v[0]) for i < 3
     found, nodes = (values_only(own.compile(method=m))() for m in ("gram", "nodes"))
     for name in "sqr":
         assert np.all(np.abs(found[name].value - nodes[name].value) <= 4 * nodes[name].stderr + 1e-9)
+
+
+def test_functions_of_one_table_are_told_apart() -> None:
+    """By their names, steps and coefficients, in order: they are those of a matrix with the same products."""
+    options = [(1, 2, -1.5, 0.5), (2, 2, -1.5, 0.5), (2, 0.5, 2, -1.5), (2, 2, 0.5, -1.5)]
+    functions = ["polar(A)", *(f"newton_schulz(A, {', '.join(map(str, own))})" for own in options)]
+    lines = [
+        f"table P{k} : n x n = {function}\ny{k}[i] = P{k} @ v[i] for i < 2\n"
+        f"output s{k}[i, j] = mean(u[i]*y{k}[j]) for i < 2 for j < 2\n"
+        for k, function in enumerate(functions)
+    ]
+    text = """
+width n
+vector u[i < 2] : n ~ N(0, 1)
+vector v[i < 2] : n ~ N(0, 1)
+table A : n x n = 2*outer(u[0] + u[1], v[0]) + outer(u[1], v[1])
+"""
+    found = values_only(tpc.parse(text + "".join(lines)).compile(method="gram"))()
+    matrix = np.array([[2, 0], [2, 1]])
+    wanted = [iterated(matrix, None, QUINTIC), *(iterated(matrix, own[0], own[1:]) for own in options)]
+    for k, own in enumerate(wanted):
+        np.testing.assert_allclose(found[f"s{k}"].value, own, rtol=1e-11)
