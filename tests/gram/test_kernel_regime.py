@@ -154,7 +154,7 @@ def test_signs_of_one_example_follow_from_kernels() -> None:
 
 
 def test_a_matrix_is_moved_to_the_other_side() -> None:
-    """E v·(Aᵀ A v) is |A v|², with unequal widths, too."""
+    """E v·(Aᵀ A v) is |A v|², with unequal widths, too; E ψ·(Bᵀ B w) beside E ψ·(B Bᵀ w)."""
     text = """
 width n
 width m = 3*n
@@ -166,11 +166,19 @@ g = A.T @ h
 output s = mean(g*v)
 output r = mean(g*tanh(v))
 output q = mean(g*u)
+matrix B : n x n ~ N(0, 4/n)
+vector w : n ~ N(0, 1)
+x = B @ w
+y = B.T @ w
+y2 = B.T @ x
+x2 = B @ y
+output a = mean(y2*tanh(w))
+output b = mean(x2*tanh(w))
 """
     found = values_only(tpc.parse(text).compile(method="gram"))()
     slope = np.polynomial.hermite_e.hermegauss(64)
     mean = np.sum(slope[1] * slope[0] * np.tanh(slope[0])) / np.sqrt(2 * np.pi)
-    for name, wanted in {"s": 4 / 3, "r": 4 / 3 * mean, "q": 0}.items():
+    for name, wanted in {"s": 4 / 3, "r": 4 / 3 * mean, "q": 0, "a": 4 * mean, "b": 4 * mean}.items():
         np.testing.assert_allclose(found[name].value, wanted, rtol=1e-9, atol=1e-12)
 
 
