@@ -12,8 +12,8 @@ import sympy
 import tpc
 from tests.values import values_only
 from tpc.core.elementwise import Elementwise
-from tpc.core.expr import ONE, Number, Ref, Value, add, call, divide, mul, number, power
-from tpc.core.functions import FUNCTIONS, HALF, INTERNAL, PI
+from tpc.core.expr import HALF, ONE, Number, Ref, Value, add, call, divide, mul, number, power
+from tpc.core.functions import FUNCTIONS, INTERNAL, PI
 from tpc.core.numeric import Namespace, evaluate
 from tpc.derive.to_sympy import apply
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from tpc.core.expr import (
+    HALF,
     ONE,
     ZERO,
     Constant,
@@ -24,7 +25,6 @@ from tpc.core.expr import (
     power,
 )
 
-HALF = Number(Fraction(1, 2))
 # of the smooth part of `gelu(x, σ)`: at σ = 0 it is relu(x), without a division by 0
 LEAST_WIDTH = Number(Fraction(1, 10**6))
 SLOPE = Number(Fraction(1, 100))  # of leaky_relu below 0

@@ -241,6 +241,7 @@ class Delta(Expr):
 
 
 ZERO, ONE, MINUS_ONE = Number(Fraction(0)), Number(Fraction(1)), Number(Fraction(-1))
+HALF = Number(Fraction(1, 2))
 MAX_BITS = 1000  # folding of exact powers stops here; double precision ends at 2^1024
 
 

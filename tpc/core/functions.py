@@ -10,6 +10,7 @@ from fractions import Fraction
 from tpc.core.composed import COMPOSED
 from tpc.core.elementwise import Elementwise, Shape
 from tpc.core.expr import (
+    HALF,
     ONE,
     ZERO,
     Call,
@@ -27,7 +28,6 @@ from tpc.core.expr import (
     walk,
 )
 
-HALF = Number(Fraction(1, 2))
 PI = Constant("pi")
 
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Literal
 
 from tpc.core.expr import (
+    HALF,
     MINUS_ONE,
     ONE,
     ZERO,
@@ -26,7 +27,7 @@ from tpc.core.expr import (
     number,
     power,
 )
-from tpc.core.functions import HALF, PI, elementwise
+from tpc.core.functions import PI, elementwise
 from tpc.gram.ir import Factor
 
 Combination = dict[Factor, Expr]

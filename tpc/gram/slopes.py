@@ -9,6 +9,7 @@ import dataclasses
 from fractions import Fraction
 
 from tpc.core.expr import (
+    HALF,
     MINUS_ONE,
     ONE,
     ZERO,
@@ -30,7 +31,6 @@ from tpc.core.expr import (
     rebuild,
     replace,
 )
-from tpc.core.functions import HALF
 from tpc.core.passes import rewrite
 from tpc.core.program import Instruction, Moment, Nonlin, Program
 from tpc.core.traverse import map_phi
