@@ -49,7 +49,12 @@ def test_facts(name):
         assert np.allclose(at(name, *(4 * x)), 4.0**f.degree * y)
     far = at(name, *(1e3 * x)) if f.growth != "exponential" else at(name, *(50 * x))
     assert f.bounded == bool(np.all(np.abs(far) <= 1)) or f.growth == "local"
-    assert {"positive": np.all(y > 0), "not negative": np.all(y >= 0), "any": np.any(y < 0)}[f.sign]
+    assert {
+        "positive": np.all(y > 0),
+        "not negative": np.all(y >= 0),
+        "of its argument": np.all(np.sign(y) == np.sign(x[0])),
+        "any": np.any(y < 0) and np.any(np.sign(y) != np.sign(x[0])),
+    }[f.sign]
     assert f.fades or np.all(np.abs(at(name, *(10 * x))) > 1e-5)
     with np.errstate(all="ignore"):
         zero = at(name, *np.zeros(f.arguments))

@@ -12,10 +12,9 @@ import pytest
 import tpc
 from tests.tables import finite
 from tests.tables.finite import Chosen, Step
-from tests.tables.test_optimizers import TEXT
+from tests.tables.test_optimizers import check_by_definition
 from tests.values import values_only
 from tpc.emit.helpers import singular_values
-from tpc.simulate.seeds import draws
 
 PROGRAMS = Path(__file__).parents[2] / "programs" / "optimisers"
 QUINTIC = (3.4445, -4.775, 2.0315)
@@ -30,15 +29,19 @@ network f(x) = V @ (W @ (U @ x))
 train f for t < T:
     batch (xi[t, i], y[t, i]) for i < B
     loss mse
-    update muon(lr = 0.1, {options}) of W, U, V
+    update {update}
 output g[t, i] = f[t](xs[i]) for t < T + 1 for i < d
 """
 
 
-def linear(options: str, xi: Any, y: Any) -> np.ndarray:
+def of_all(options: str) -> str:
+    return f"muon(lr = 0.1, {options}) of W, U, V"
+
+
+def linear(update: str, xi: Any, y: Any) -> np.ndarray:
     """f at the unit vectors before each step and at the end, exact."""
     steps, batch, d = np.shape(xi)
-    text = LINEAR.format(steps=steps, batch=batch, d=d, options=options)
+    text = LINEAR.format(steps=steps, batch=batch, d=d, update=update)
     evaluator = values_only(tpc.parse(text).compile())
     assert evaluator.plan.method == "linear"
     found = evaluator({"xi": xi, "y": y, "xs": np.eye(d)})["g"]
@@ -47,7 +50,7 @@ def linear(options: str, xi: Any, y: Any) -> np.ndarray:
 
 
 def test_the_polar_factor_in_a_linear_net() -> None:
-    found = linear("momentum = 0, steps = exact", np.ones((4, 1, 1)), [[1], [-1], [1], [1]])
+    found = linear(of_all("momentum = 0, steps = exact"), np.ones((4, 1, 1)), [[1], [-1], [1], [1]])
     wanted = [0, 0.3, 0.00558390044146, 0.294167899267, 0.600902706786]
     np.testing.assert_allclose(found[:, 0], wanted, rtol=3e-12, atol=1e-14)
 
@@ -61,7 +64,7 @@ def test_five_steps_with_momentum_in_a_linear_net() -> None:
 
 def test_batches_of_two_dimensions_in_a_linear_net() -> None:
     xi = [[[1, 0], [0.5, 1]], [[0, 1], [1, -1]], [[1, 0], [0.5, 1]]]
-    found = linear("momentum = 0.9", xi, [[1, -1], [0.5, 1], [1, -1]])
+    found = linear(of_all("momentum = 0.9"), xi, [[1, -1], [0.5, 1], [1, -1]])
     wanted = [
         [0.0934367622111, -0.186873524422],
         [0.29269704028, -0.26207916071],
@@ -123,25 +126,22 @@ def test_finite_width_by_its_definition_on_matrices(case: dict[str, tuple[str, C
     lines = {name.replace("v", "V"): text for name, (text, _) in case.items()}
     updates = [f"update {text} of {name}" for name, text in lines.items()]
     updates.append("update adam(lr = 0.1) of b")
-    program = tpc.parse(TEXT.format(steps=2, updates="\n    ".join(updates)))
-    rng = np.random.default_rng(3)
-    given = {"xi": rng.normal(size=(2, 3, 2)), "y": rng.normal(size=(2, 3)), "xs": rng.normal(size=(2, 2))}
-    found = program.simulate(given, width=16, seeds=[5]).outputs
-    drawn = draws(program, given, width=16, seed=5)
-    start = {"U": drawn["U0"].T, "W": drawn["W"], "v": drawn["V0"], "b": drawn["b0"]}
     chosen = {name: own for name, (_, own) in case.items()} | {"b": Chosen(finite.adam(), 0.1)}
-    losses, weights = finite.trained(start, given["xi"], given["y"], chosen)
-    np.testing.assert_allclose(found["loss"][0], losses, rtol=1e-9)
-    np.testing.assert_allclose(found["g"][0], finite.Net().outputs(weights, given["xs"]), rtol=1e-8)
+    check_by_definition("\n    ".join(updates), 2, chosen, rtol=1e-9)
 
 
-@pytest.mark.parametrize("degenerate", [False, True])
-def test_functions_in_factors_are_those_of_the_matrix(degenerate: bool) -> None:
+def dependent(degenerate: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Vectors of rows and of columns, of which some are combinations of others if so, and coefficients."""
     rng = np.random.default_rng(0)
     rows, columns = rng.normal(size=(5, 30)), rng.normal(size=(4, 40))
     if degenerate:
         rows[3], rows[4], columns[2] = rows[0] + rows[1], 0, (1 + 1e-9) * columns[0]
-    own = rng.normal(size=(5, 4))
+    return rows, columns, rng.normal(size=(5, 4))
+
+
+@pytest.mark.parametrize("degenerate", [False, True])
+def test_functions_in_factors_are_those_of_the_matrix(degenerate: bool) -> None:
+    rows, columns, own = dependent(degenerate)
     with jax.enable_x64(True):
         grams = rows @ rows.T / 30, columns @ columns.T / 40
         matrix = rows.T @ own @ columns / np.sqrt(30 * 40)
@@ -154,7 +154,7 @@ def test_functions_in_factors_are_those_of_the_matrix(degenerate: bool) -> None:
 
 @pytest.mark.parametrize("steps", ["exact", "5"])
 def test_a_direction_that_is_nowhere_is_an_error(steps: str) -> None:
-    text = LINEAR.format(steps=1, batch=1, d=1, options=f"momentum = 0, steps = {steps}")
+    text = LINEAR.format(steps=1, batch=1, d=1, update=of_all(f"momentum = 0, steps = {steps}"))
     with pytest.raises(tpc.TpcError, match="TP748") as found:
         tpc.parse(text).compile()({"xi": [[[1]]], "y": [[0]], "xs": [[1]]})
     assert "step 0" in str(found.value)
@@ -201,6 +201,27 @@ output s[t] = mean(v*y[t]) for t < T
 """
     found = values_only(tpc.parse(text).compile())()["s"].value
     np.testing.assert_allclose(found, [0, 2][:steps], atol=1e-12)
+
+
+@pytest.mark.parametrize("made", ["2*u[0] - 3*w", "relu(w)"])
+def test_vectors_that_are_made_after_others_of_a_table(made: str) -> None:
+    """Inner products are kept from where the first ones are made."""
+    tables = f"""
+table A : n x n = outer(u[0], v[0])
+x = {made}
+table B : n x n = A + outer(x, v[1])
+table P : n x n = polar(B)
+y[i] = P @ v[i] for i < 2
+output s = mean(u[0]*y[0])
+output q = mean(x*y[1])
+"""
+    inner, square = (0, 1 / 2) if "relu" in made else (2, 13)  # E u x and E x²
+    values, vectors = np.linalg.eigh([[1, inner], [inner, square]])
+    wanted = np.diag((vectors * np.sqrt(values)) @ vectors.T)
+    for method in ("auto", "nodes"):
+        found = values_only(tpc.parse(TABLES.format(tables=tables)).compile(samples=1024, method=method))()
+        for one, exact in zip((found["s"], found["q"]), wanted, strict=True):
+            assert abs(one.value - exact) < 1e-12 + 5 * (one.stderr or 0)
 
 
 BESIDE = """
@@ -282,7 +303,7 @@ def test_coefficients_may_be_schedules() -> None:
     """By the name of an input with an entry for each step, as of a rate; each is its own."""
     text = LINEAR.replace("y[T, B]", "y[T, B], a[T] = 3")
     texts = [
-        text.format(steps=2, batch=1, d=1, options=f"steps = 2, coefficients = [{a}, -4, 2]")
+        text.format(steps=2, batch=1, d=1, update=of_all(f"steps = 2, coefficients = [{a}, -4, 2]"))
         for a in ("a", "a[t]", "3")
     ]
     given = {"xi": [[[1]], [[1]]], "y": [[1], [-1]], "xs": [[1]]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -76,17 +77,21 @@ def start_of(program: Any, inputs: dict[str, np.ndarray], width: int, dtype: Any
     return {"U": given["U0"].T, "W": given["W"], "v": given["V0"], "b": given["b0"]}
 
 
+def check_by_definition(updates: str, steps: int, chosen: Mapping[str, Chosen], rtol: float) -> None:
+    """That a training of finite width is that of the same weights by definitions of optimizers."""
+    program, inputs = tpc.parse(TEXT.format(steps=steps, updates=updates)), data(steps)
+    found = program.simulate(inputs, width=16, seeds=[1]).outputs
+    weights = start_of(program, inputs, 16, "float64")
+    losses, after = finite.trained(weights, inputs["xi"], inputs["y"], chosen)
+    np.testing.assert_allclose(found["loss"][0], losses, rtol=rtol)
+    np.testing.assert_allclose(found["g"][0], finite.Net().outputs(after, inputs["xs"]), rtol=rtol)
+
+
 @pytest.mark.parametrize("rules", RULES)
 def test_optimizers_at_finite_width(rules: dict[tuple[str, ...], tuple[str, Chosen]]) -> None:
     lines = [f"update {text} of {', '.join(w).replace('v', 'V')}" for w, (text, _) in rules.items()]
-    program = tpc.parse(TEXT.format(steps=STEPS, updates="\n    ".join(lines)))
-    inputs = data(STEPS)
-    found = program.simulate(inputs, width=16, seeds=[1]).outputs
     chosen = {name: own for names, (_, own) in rules.items() for name in names}
-    weights = start_of(program, inputs, 16, "float64")
-    losses, after = finite.trained(weights, inputs["xi"], inputs["y"], chosen)
-    np.testing.assert_allclose(found["loss"][0], losses, rtol=1e-9)
-    np.testing.assert_allclose(found["g"][0], finite.Net().outputs(after, inputs["xs"]), rtol=1e-9)
+    check_by_definition("\n    ".join(lines), STEPS, chosen, rtol=1e-9)
 
 
 LINES: dict[tuple[str, ...], tuple[str, Chosen]] = {

@@ -15,30 +15,14 @@ import pytest
 import tpc
 from tests.tables import finite
 from tests.tables.finite import Chosen, Step
-from tests.tables.test_muon import PROGRAMS
-from tests.tables.test_optimizers import TEXT
+from tests.tables.test_muon import PROGRAMS, dependent, linear
+from tests.tables.test_optimizers import TEXT, check_by_definition
 from tests.values import values_only
 from tpc.core.expr import ZERO
 from tpc.core.spectral import SpectralMap, mapped
 from tpc.emit.helpers import preconditioners
 from tpc.simulate.one_by_one import one_by_one
 from tpc.simulate.seeds import draws
-
-LINEAR = """
-width n
-dim T = {steps}, B = {batch}, d = {d}
-input xi[T, B, d], y[T, B], xs[d, d]
-weight U : n x d
-weight W : n x n
-weight V : 1 x n
-network f(x) = V @ (W @ (U @ x))
-train f for t < T:
-    batch (xi[t, i], y[t, i]) for i < B
-    loss mse
-    update shampoo(lr = 0.1, {options})
-    update sgd(lr = {rate}) otherwise
-output g[t, i] = f[t](xs[i]) for t < T + 1 for i < d
-"""
 
 
 def power(matrix: np.ndarray, eps: float, p: float) -> np.ndarray:
@@ -50,21 +34,11 @@ def power(matrix: np.ndarray, eps: float, p: float) -> np.ndarray:
 # exact values
 
 
-def linear(options: str, xi: Any, y: Any, rate: float) -> np.ndarray:
-    """f at the unit vectors before each step and at the end, exact."""
-    steps, batch, d = np.shape(xi)
-    text = LINEAR.format(steps=steps, batch=batch, d=d, options=options, rate=rate)
-    evaluator = values_only(tpc.parse(text).compile())
-    assert evaluator.plan.method == "linear"
-    found = evaluator({"xi": xi, "y": y, "xs": np.eye(d)})["g"]
-    assert found.stderr is None
-    return np.asarray(found.value)
-
-
 def test_batches_of_two_dimensions_in_a_linear_net() -> None:
     """By coefficients on Gaussians, as Ω = (ε + C S_A)^(−1/4) D ((ε + E S_X)^(−1/4))ᵀ, written by hand."""
     xi = [[[1, 0], [0.5, 1]], [[0, 1], [1, -1]], [[1, 0], [0.5, 1]]]
-    found = linear("eps = 1e-2", xi, [[1, -1], [0.5, 1], [1, -1]], rate=0.2)
+    update = "shampoo(lr = 0.1, eps = 1e-2)\n    update sgd(lr = 0.2) otherwise"
+    found = linear(update, xi, [[1, -1], [0.5, 1], [1, -1]])
     wanted = [
         [0.14402254531628125, -0.2880450906325625],
         [0.32430935411232586, -0.2161753178065513],
@@ -126,11 +100,8 @@ def test_its_first_step_is_the_polar_factor_as_eps_vanishes() -> None:
 @pytest.mark.parametrize(("eps", "p"), [(1e-6, 1 / 4), (1e-2, 1 / 2), (0.1, 3 / 2), (3.0, 1 / 4)])
 @pytest.mark.parametrize("degenerate", [False, True])
 def test_functions_in_factors_are_those_of_the_matrix(eps: float, p: float, degenerate: bool) -> None:
-    rng = np.random.default_rng(0)
-    rows, columns = rng.normal(size=(5, 30)), rng.normal(size=(4, 40))
-    if degenerate:
-        rows[3], rows[4], columns[2] = rows[0] + rows[1], 0, (1 + 1e-9) * columns[0]
-    own, n, m = rng.normal(size=(5, 4)), 30, 40
+    (rows, columns, own), n, m = dependent(degenerate), 30, 40
+    rng = np.random.default_rng(1)
     matrix = rows.T @ own @ columns / np.sqrt(n * m)
     with jax.enable_x64(True):
         of_rows, of_columns = rows @ rows.T / n, columns @ columns.T / m
@@ -265,17 +236,8 @@ CASES = [
 
 @pytest.mark.parametrize(("line", "own"), CASES)
 def test_finite_width_by_its_definition_on_matrices(line: str, own: Chosen) -> None:
-    updates = f"update {line}\n    update adam(lr = 0.1) otherwise"
-    program = tpc.parse(TEXT.format(steps=3, updates=updates))
-    rng = np.random.default_rng(3)
-    given = {"xi": rng.normal(size=(3, 3, 2)), "y": rng.normal(size=(3, 3)), "xs": rng.normal(size=(2, 2))}
-    found = program.simulate(given, width=16, seeds=[5]).outputs
-    drawn = draws(program, given, width=16, seed=5)
-    start = {"U": drawn["U0"].T, "W": drawn["W"], "v": drawn["V0"], "b": drawn["b0"]}
     chosen = {"W": own} | {name: Chosen(finite.adam(), 0.1) for name in ("U", "v", "b")}
-    losses, weights = finite.trained(start, given["xi"], given["y"], chosen)
-    np.testing.assert_allclose(found["loss"][0], losses, rtol=1e-8)
-    np.testing.assert_allclose(found["g"][0], finite.Net().outputs(weights, given["xs"]), rtol=1e-8)
+    check_by_definition(f"update {line}\n    update adam(lr = 0.1) otherwise", 3, chosen, rtol=1e-8)
 
 
 SIDES = """

@@ -11,7 +11,7 @@ from tpc.core.expr import ONE, ZERO, Expr
 
 Shape = Literal["smooth", "kink", "jump"]
 Growth = Literal["polynomial", "exponential", "local"]
-Sign = Literal["any", "not negative", "positive"]
+Sign = Literal["any", "not negative", "positive", "of its argument"]
 Parity = Literal[-1, 0, 1]
 
 

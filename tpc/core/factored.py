@@ -29,7 +29,7 @@ from tpc.core.expr import (
 )
 from tpc.core.expr import replace as rebuilt
 from tpc.core.names import part
-from tpc.core.passes import rewrite
+from tpc.core.passes import rewrite_sites
 from tpc.core.places import Site, by_family, shared, sites_of
 from tpc.core.program import (
     Family,
@@ -158,8 +158,8 @@ def factored(program: Program) -> Program:
 def _in_factors(program: Program, tables: frozenset[str]) -> Program:
     """Raises NotFactoredError."""
     sites = sites_of(program.body)
-    reads, here = _Reads(by_family(sites), slots_of(program, tables), {*program.names}), iter(sites)
-    body = rewrite(program.body, lambda _: reads.op(next(here)))
+    reads = _Reads(by_family(sites), slots_of(program, tables), {*program.names})
+    body = rewrite_sites(program.body, sites, lambda site: [reads.op(site)])
     families = tuple(replace(f, kind="factored") if f.name in tables else f for f in program.families)
     return replace(program, body=body, families=families)
 

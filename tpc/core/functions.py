@@ -86,6 +86,7 @@ _ENTRIES = (
         degree=Fraction(0),
         at_zero=ZERO,
         fades=False,
+        sign="of its argument",
     ),
     Elementwise(
         name="abs",
@@ -115,6 +116,7 @@ _ENTRIES = (
         parity=-1,
         at_zero=ZERO,
         fades=False,
+        sign="of its argument",
     ),
     Elementwise(
         name="sigmoid",
@@ -143,6 +145,7 @@ _ENTRIES = (
         parity=-1,
         at_zero=ZERO,
         fades=False,
+        sign="of its argument",
     ),
     Elementwise(
         name="gelu",
@@ -154,6 +157,7 @@ _ENTRIES = (
         sympy=lambda sy, x: x / 2 * (1 + sy.erf(x / sy.sqrt(2))),
         at_zero=ZERO,
         simpler=lambda x: add(mul(HALF, x), mul(HALF, x, call("erf", divide(x, call("sqrt", number(2)))))),
+        sign="of its argument",
     ),
     Elementwise(
         name="softplus",
@@ -190,6 +194,7 @@ _ENTRIES = (
         at_zero=ZERO,
         fades=False,
         simpler=lambda x: add(mul(HALF, call("exp", x)), mul(neg(HALF), call("exp", neg(x)))),
+        sign="of its argument",
     ),
     Elementwise(
         name="cosh",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from tpc.core.expr import Gather, Index, Ref
+from tpc.core.places import Site
 from tpc.core.program import For, Instruction, Op, Program, instructions
 from tpc.core.traverse import map_refs, used_refs
 
@@ -23,6 +24,23 @@ def rewrite(body: Body, rule: Callable[[Instruction], Instruction | None]) -> Bo
         elif (new := rule(op)) is not None:
             out.append(new)
     return tuple(out)
+
+
+def rewrite_sites(body: Body, sites: Sequence[Site], rule: Callable[[Site], Sequence[Op]]) -> Body:
+    """`body` with other instructions for each of its sites; loops that are left empty go."""
+    left = iter(sites)
+
+    def visit(ops: Body) -> Body:
+        out: list[Op] = []
+        for op in ops:
+            if isinstance(op, For):
+                inner = visit(op.body)
+                out += [replace(op, body=inner)] if inner else []
+            else:
+                out += rule(next(left))
+        return tuple(out)
+
+    return visit(body)
 
 
 def needed_for(body: Body, wanted: Collection[str]) -> set[str]:

@@ -26,11 +26,10 @@ from tpc.core.outer_terms import (
     counted,
     own_name,
 )
-from tpc.core.passes import Body
+from tpc.core.passes import rewrite_sites
 from tpc.core.places import Site, by_family, sites_of
 from tpc.core.program import (
     Family,
-    For,
     Moment,
     Nonlin,
     Op,
@@ -199,20 +198,11 @@ class _Attempt:
         return set()
 
     def result(self) -> Program:
-        sites = iter(self.sites)
-
-        def visit(body: Body) -> Body:
-            out: list[Op] = []
-            for op in body:
-                if isinstance(op, For):
-                    inner = visit(op.body)
-                    out += [replace(op, body=inner)] if inner else []
-                else:
-                    out += self.instead.get(next(sites).number, [op])
-            return tuple(out)
-
+        body = rewrite_sites(
+            self.program.body, self.sites, lambda site: self.instead.get(site.number, [site.op])
+        )
         families = tuple(f for f in self.program.families if f.name not in self.forms)
-        return replace(self.program, body=visit(self.program.body), families=(*families, *self.families))
+        return replace(self.program, body=body, families=(*families, *self.families))
 
     # tables
 

@@ -31,7 +31,7 @@ def nonnegative(x: Expr, families: frozenset[str] = frozenset()) -> bool:
         case Call("where", (_, first, second)):
             return of(first) and of(second)
         case Call(function):
-            return elementwise(function).sign != "any"
+            return elementwise(function).sign in ("positive", "not negative")
         case Mul(factors) if ZERO in factors:
             return True
         case Add() | Mul() | OuterProduct() | Sum():

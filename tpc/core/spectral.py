@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from tpc.core.expr import ZERO, Expr, add, call, mul, neg, power, walk
+from tpc.core.expr import ZERO, Expr, Number, add, call, divide, mul, neg, number, power, walk
 
 T = TypeVar("T")
 
@@ -30,6 +30,17 @@ class TableFunction:
     @property
     def arguments(self) -> int:
         return len(self.tables) + self.steps + self.scalars
+
+    @property
+    def of_singular_values(self) -> bool:
+        """Whether it is of the singular values of one table, and makes one between the same sides."""
+        return self.tables == (self.result,)
+
+    @property
+    def summed(self) -> int | None:
+        """The side that a product of a table with itself is summed over, 0 for rows; None for others."""
+        gone = [side for side, letter in enumerate(self.tables[0]) if letter not in self.result]
+        return gone[0] if gone else None
 
     def fits(self, tables: Sequence[Sequence[object]], result: Sequence[object]) -> bool:
         """Whether every letter is one side, of these tables and of the result; one that is 0 has none."""
@@ -193,12 +204,24 @@ def _power(np: Any, operator: Any, eps: Any, power: Any) -> Any:
     return (vectors * powers) @ np.swapaxes(vectors, -1, -2)
 
 
-def of_constants(function: str, x: Expr, others: Sequence[Expr]) -> Expr:
-    """A function of tables each of which is the same everywhere: that is its only singular value."""
-    if function in ("left_gram", "right_gram"):
-        return mul(x, x)
-    if function == "preconditioned":
-        left, right, eps, exponent = others
-        sides = [power(add(eps, call("max", own, ZERO)), neg(exponent)) for own in (left, right)]
-        return mul(x, *sides)
-    return call("sign", x) if function == "polar" else x
+def of_constants(
+    function: str, steps: int, tables: Sequence[Expr], scalars: Sequence[Expr], named: Callable[[Expr], Expr]
+) -> Expr:
+    """A function of tables each of which is the same everywhere: that is its only singular value.
+
+    named: gives what an iteration goes on from a name.
+    """
+    x = tables[0]
+    match function:
+        case "polar":
+            return call("sign", x)
+        case "left_gram" | "right_gram":
+            return mul(x, x)
+        case "preconditioned":
+            eps, exponent = scalars
+            return mul(x, *(power(add(eps, call("max", own, ZERO)), neg(exponent)) for own in tables[1:]))
+    a, b, c = scalars
+    y = named(divide(x, add(call("abs", x), Number(TINY))))
+    for _ in range(steps):
+        y = named(mul(y, add(a, mul(b, power(y, number(2))), mul(c, power(y, number(4))))))
+    return y

@@ -183,14 +183,11 @@ class Expressions:
             [self.value(part, frame, ranges) for part in own] for own in (x.tables, x.coefficients)
         )
         first = next(v.ref.name for v in values(x.table) if v.ref.name in self.tables)
-        rows, columns = (py.name(f"weights{suffix}") for suffix in self.sides(first))
-        match x.function:
-            case "left_gram":
-                return py.call("gram_over", tables[0], columns)
-            case "right_gram":
-                return py.call("gram_over", Py(f"{tables[0].at(py.ATOM)}.T", py.ATOM), rows)
+        weights = [py.name(f"weights{suffix}") for suffix in self.sides(first)]
+        if (side := x.signature.summed) is not None:
+            return py.call("gram_over", tables[0] if side else py.transposed(tables[0]), weights[side])
         counted = [py.integer(x.steps)] if x.signature.steps else []
-        return py.call(x.function, *tables, rows, columns, *counted, *scalars)
+        return py.call(x.function, *tables, *weights, *counted, *scalars)
 
     def table_product(self, op: OuterMul, frame: Frame) -> Py:
         """The mean over one side of a table's entries times a vector's."""

@@ -6,6 +6,7 @@ have coefficients 0.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -88,11 +89,8 @@ def spectral(emit: Expressions, x: SpectralMap, frame: Frame, ranges: Ranges) ->
 
     tables = [_table(emit, x, k, frame, ranges) for k in range(len(x.tables))]
     scalars = [emit.value(part, frame, ranges) for part in x.coefficients]
-    match x.function:
-        case "left_gram":
-            return py.call("gram_in_factors", *tables, gram(1))
-        case "right_gram":
-            return py.call("gram_in_factors", Py(f"{tables[0].at(py.ATOM)}.T", py.ATOM), gram(0))
+    if (side := x.signature.summed) is not None:
+        return py.call("gram_in_factors", tables[0] if side else py.transposed(tables[0]), gram(side))
     counted = [py.integer(x.steps)] if x.signature.steps else []
     function, given = f"{x.function}_in_factors", [*tables, gram(0), gram(1), *counted, *scalars]
     steps = [stack.history.shape[0] for stack in stacks if stack.history is not None]
@@ -150,7 +148,7 @@ def grow(emit: Expressions, op: OuterNonlin, frame: Frame) -> None:
                 places = py.call("jnp.asarray", Py(f"[{places.text}]"))
             stack = Stack(emit, slots, None, frame)
             history, first = stack.held[0], part.ref.index[0] if part.ref.index else None
-            if len(stack.held) == 1 and history.blocks and isinstance(first, Affine):
+            if len(stack.held) == 1 and history is not None and history.blocks and isinstance(first, Affine):
                 new = _members(emit, part.ref, own, frame)
                 arguments = [py.name(history.name), new, stack.weights, places, emit.affine(first + 1, frame)]
                 value = py.call("grown_in_blocks", py.name(chain.name), *arguments)
@@ -211,7 +209,7 @@ class Stack:
     def __init__(self, emit: Expressions, slots: Slots, so_far: Expr | None, frame: Frame) -> None:
         self.slots, self.emit, self.frame = slots, emit, frame
         self.held = [
-            frame.find(Ref(f.name, tuple(Affine.var(f"{k}") for k in range(len(f.shape)))))
+            frame.found(Ref(f.name, tuple(Affine.var(f"{k}") for k in range(len(f.shape)))))
             for f in slots.families
         ]
         only = self.held[0] if len(self.held) == 1 else None
@@ -227,7 +225,11 @@ class Stack:
         """All of them as one array."""
         parts = []
         for family, held in zip(self.slots.families, self.held, strict=True):
-            if not family.shape:
+            if held is None:
+                (size,) = self.emit.sizes(family.name)
+                shape = py.tuple_of([py.integer(math.prod(family.shape)), py.name(size)])
+                parts.append(py.call("jnp.zeros", shape, py.name("dtype")))
+            elif not family.shape:
                 parts.append(Py(f"{held.whole.at(py.ATOM)}[None]"))
             elif len(family.shape) == 1:
                 parts.append(held.whole)

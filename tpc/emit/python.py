@@ -108,6 +108,10 @@ def matmul(left: Py, right: Py) -> Py:
     return Py(f"{left.at(UNARY)} @ {right.at(UNARY)}", PRODUCT)
 
 
+def transposed(x: Py) -> Py:
+    return Py(f"{x.at(ATOM)}.T")
+
+
 def compare(op: str, left: Py, right: Py) -> Py:
     return Py(f"{left.at(SUM)} {op} {right.at(SUM)}", COMPARISON)
 

@@ -106,13 +106,20 @@ class Frame:
         raise KeyError(name)
 
     def find(self, ref: Ref) -> Held:
-        """Where a member can be read: the innermost and latest place that has it."""
+        """Where a member can be read."""
+        held = self.found(ref)
+        if held is None:
+            raise KeyError(str(ref))
+        return held
+
+    def found(self, ref: Ref) -> Held | None:
+        """The innermost and latest place that has a member, None if it is not made yet."""
         for frame in self.outward():
             for held in reversed(frame.held):
                 if held.holds(ref) and not (held.pending and not held.kept):
                     held.ready()
                     return held
-        raise KeyError(str(ref))
+        return None
 
     def target(self, ref: Ref) -> Held | None:
         """What a member that is made now has to be stored in, if anything was set aside for it."""

@@ -26,7 +26,7 @@ class Adjoints:
     def __init__(self, engine: CovariancePass) -> None:
         self.engine = engine
         self.taken = set(engine.program.names)
-        self.made: dict[tuple[Expr, ...], Box] = {}
+        self.made: dict[tuple[bool, tuple[Expr, ...]], Box] = {}
 
     def moved(self, factors: Sequence[Expr], product: Value, site: Box, why: str) -> Expr:
         """`E Π factors`, one of which is a product that `site` makes. Raises NotGramError: why it has a Ż."""
@@ -55,10 +55,11 @@ class Adjoints:
 
     def _adjoint(self, psi: Expr, matrix: Value, op: MatMul, why: str) -> Value:
         """The product of the transpose of `matrix` with ψ."""
-        key, back = self.engine.axes.canonical([psi, matrix])
+        parts, back = self.engine.axes.canonical([psi, matrix])
+        key = op.transposed, parts
         if key not in self.made:
-            own = next(x for x in key if isinstance(x, Value) and x.ref.name == matrix.ref.name)
-            (of,) = (x for x in key if x is not own)
+            own = next(x for x in parts if isinstance(x, Value) and x.ref.name == matrix.ref.name)
+            (of,) = (x for x in parts if x is not own)
             self.made[key] = self._added(of, own, list(back), op)
         found = self.made[key]
         if self.engine.why_dotted(found) is not None:

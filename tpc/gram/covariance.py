@@ -56,7 +56,7 @@ from tpc.gram.ir import (
 from tpc.gram.isserlis import isserlis
 from tpc.gram.labels import comment_of, text_of
 from tpc.gram.no_zdot import Dots
-from tpc.gram.signs_of_products import in_factors, with_factors
+from tpc.gram.signs_of_products import signs_in_factors, with_signs_of_factors
 from tpc.gram.singular import SpectralArrays
 from tpc.gram.slopes import slopes_in
 from tpc.gram.sources import Vectors, meet, vectors_in
@@ -75,7 +75,9 @@ def covariance_program(program: Program, seconds: float | None = None) -> Covari
     Raises NotGramError where a covariance does not follow from others, TooDearError where that is not known
     because it takes longer.
     """
-    return dataclasses.replace(Covariances(in_factors(slopes_in(program)), seconds).run(), program=program)
+    return dataclasses.replace(
+        Covariances(signs_in_factors(slopes_in(program)), seconds).run(), program=program
+    )
 
 
 class UnsettledError(Exception):
@@ -362,7 +364,7 @@ class Covariances:
                 return self.instantiated(phi_of(site), site.at(node.ref.index))
             return None
 
-        found = with_factors(replace(x, leaf))
+        found = with_signs_of_factors(replace(x, leaf))
         if is_nested(found):
             raise NotGramError(
                 f"`{text_of(next(iter(opened)))}` and what it is made of are functions of functions, more "

@@ -56,7 +56,7 @@ class CovarianceArrays:
             axes = [axis for axis in axes if axis in free]
         return self.array(_whole(formula, axes, self.axes), axes, key)
 
-    def array(self, pieces: tuple[Piece, ...], axes: Sequence[str], key: Sequence[Expr]) -> Expr:
+    def array(self, pieces: tuple[Piece, ...], axes: Sequence[str], key: Sequence[Expr]) -> Value:
         """What these pieces make over the axes, by the name of a new array. key: what it is."""
         name = f"E${len(self.definitions)}"
         shape = tuple(self.axes.extents[axis] for axis in axes)

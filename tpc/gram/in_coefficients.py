@@ -29,18 +29,16 @@ from tpc.core.expr import (
     is_vector,
     mul,
     summed,
-    walk,
 )
 from tpc.core.factored import Slots, slots_of
 from tpc.core.names import part
-from tpc.core.passes import Body
+from tpc.core.passes import rewrite_sites
 from tpc.core.places import Site, sites_of
-from tpc.core.program import Family, For, Moment, Nonlin, Op, OuterMul, OuterNonlin, Program, Scalar
+from tpc.core.program import Family, Moment, Nonlin, Op, OuterMul, OuterNonlin, Program, Scalar
 from tpc.core.spectral import SpectralEntry, SpectralMap
 from tpc.core.table_terms import extents, nest, over
 from tpc.gram.ir import NotGramError
 
-OF_SINGULAR_VALUES = ("newton_schulz", "polar")
 Term = tuple[Ranges, Ref]  # a vector that a table may be made of, over ranges
 
 
@@ -49,30 +47,13 @@ def in_coefficients(program: Program) -> Program:
     values."""
     if not program.factored:
         return program
-    for node in (node for site in sites_of(program.body) for node in _maps_in(site.op)):
-        if node.function not in OF_SINGULAR_VALUES:
-            raise NotGramError(f"`{node.function}` of a table is no scalar that covariances are made of")
     writer = _Coefficients(slots_of(program, program.factored), {*program.names})
-    sites = iter(sites_of(program.body))
-
-    def visit(body: Body) -> Body:
-        out: list[Op] = []
-        for op in body:
-            out += [replace(op, body=visit(op.body))] if isinstance(op, For) else writer.op(next(sites))
-        return tuple(out)
-
     tables = {family.name: family for family in program.families if family.name in program.factored}
     for name, family in tables.items():
         writer.add(name, family.shape, writer.slots[name])
-    body = visit(program.body)
+    body = rewrite_sites(program.body, sites_of(program.body), writer.op)
     families = tuple(family for family in program.families if family.name not in tables)
     return replace(program, body=body, families=(*families, *writer.families))
-
-
-def _maps_in(op: Op) -> list[SpectralMap]:
-    if not isinstance(op, OuterNonlin):
-        return []
-    return [node for node in walk(op.phi) if isinstance(node, SpectralMap)]
 
 
 def terms_of(x: Expr) -> list[Term]:
@@ -155,6 +136,9 @@ class _Coefficients:
         return x.with_parts([self.without_maps(site, each, slots, made) for each in x.parts])
 
     def mapped(self, site: Site, x: SpectralMap, slots: tuple[Slots, Slots], made: list[Op]) -> Expr:
+        """A table of its own. Raises NotGramError."""
+        if not x.signature.of_singular_values:
+            raise NotGramError(f"`{x.function}` of a table is no scalar that covariances are made of")
         assert isinstance(x.table, Value)
         assert isinstance(x.vectors, OuterProduct)
         name = part(f"{x.table.ref.name}_mapped", self.taken)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tpc.core.expr import ONE, ZERO, Expr, brackets, replace
 from tpc.core.printer import POWER, SUM, UNARY, print_axes, print_expr
+from tpc.core.spectral import SPECTRAL
 from tpc.gram.ir import Closed, CovarianceProgram, Definition, Factor, Formula, Piece, Spectral
 from tpc.gram.labels import delta_shown
 
@@ -69,7 +70,8 @@ def _spectral(formula: Spectral) -> str:
     """With the coefficients and the inner products of all blocks."""
     tables = (formula.cells, formula.row_products, formula.column_products)
     blocks = [", ".join(f"[{', '.join(map(_expr, row))}]" for row in table) for table in tables]
-    options = [str(formula.steps), *map(_expr, formula.coefficients)] if formula.coefficients else []
+    counted = [str(formula.steps)] if SPECTRAL[formula.function].steps else []
+    options = [*counted, *map(_expr, formula.coefficients)]
     return f"{formula.function} in factors({', '.join([*(f'[{block}]' for block in blocks), *options])})"
 
 

@@ -26,27 +26,24 @@ from tpc.core.expr import (
 from tpc.core.functions import elementwise
 from tpc.core.passes import rewrite
 from tpc.core.program import Instruction, Moment, Nonlin, Program
+from tpc.core.signs import nonnegative
 from tpc.core.traverse import map_phi, substitute
-from tpc.gram.slopes import SLOPE
-
-# functions with the sign of their argument
-ODD = frozenset({"tanh", "erf", "gelu", "sinh", "sign"})
 
 
-def in_factors(program: Program) -> Program:
+def signs_in_factors(program: Program) -> Program:
     """The program with these in what it does to vectors."""
 
     def rule(op: Instruction) -> Instruction:
-        return map_phi(op, with_factors) if isinstance(op, Nonlin | Moment) else op
+        return map_phi(op, with_signs_of_factors) if isinstance(op, Nonlin | Moment) else op
 
     return dataclasses.replace(program, body=rewrite(program.body, rule))
 
 
-def with_factors(x: Expr) -> Expr:
+def with_signs_of_factors(x: Expr) -> Expr:
     """`x` with the signs of factors in place of those of products."""
     if not any(is_vector(part) for part in x.parts):
         return x
-    parts = [with_factors(part) for part in x.parts]
+    parts = [with_signs_of_factors(part) for part in x.parts]
     match x:
         case Call("sign"):
             return _sign(parts[0])
@@ -66,9 +63,9 @@ def _sign(x: Expr) -> Expr:
             return _sign(substitute(body, {variable: Affine()}))
         case Call("relu" | "step" as function, (argument,)):
             return call("where", Compare(">" if function == "relu" else ">=", argument, ZERO), ONE, ZERO)
-        case Call(function, (argument,)) if function in ODD:
+        case Call(function, (argument,)) if elementwise(function).sign == "of its argument":
             return _sign(argument)
-        case Call(function) if function == SLOPE or elementwise(function).sign == "positive":
+        case Call(function) if elementwise(function).sign == "positive":
             return ONE
     return call("sign", x)
 
@@ -81,9 +78,4 @@ def _absolute(x: Expr) -> Expr:
             return mul(*map(_absolute, factors))
         case Sum(variable, count, body) if count.constant == 1:
             return _absolute(substitute(body, {variable: Affine()}))
-        case Call(function) if function == SLOPE or elementwise(function).sign in (
-            "positive",
-            "not negative",
-        ):
-            return x
-    return call("abs", x)
+    return x if nonnegative(x) else call("abs", x)

@@ -19,25 +19,25 @@ class SpectralArrays:
 
     def __init__(self, engine: CovariancePass) -> None:
         self.engine = engine
-        self.made: dict[tuple[Expr, ...], Expr] = {}
+        self.made: dict[object, Value] = {}
 
     def entry(self, x: SpectralEntry) -> Expr:
         """One coefficient."""
         rows, columns = terms_of(x.rows), terms_of(x.columns)
-        key, back = self.engine.axes.canonical(x.whole)
-        if back:
+        parts = [self.engine.axes.canonical([part]) for part in x.whole]
+        if any(back for _, back in parts):
             raise NotGramError("a table's vectors depend on an index")
+        key = (x.function, x.steps, *(part for part, _ in parts))
         if key not in self.made:
             self.made[key] = self._array(x, rows, columns)
         array = self.made[key]
-        assert isinstance(array, Value)
         i, j = x.block
         at = [one.index if isinstance(one, Position) else Affine(_whole(one)) for one in x.at]
         split = len(rows[i][0])
         places = _place(rows, i, at[:split]), _place(columns, j, at[split:])
         return Value(Ref(array.ref.name, places), False)
 
-    def _array(self, x: SpectralEntry, rows: Sequence[Term], columns: Sequence[Term]) -> Expr:
+    def _array(self, x: SpectralEntry, rows: Sequence[Term], columns: Sequence[Term]) -> Value:
         engine, taken = self.engine, 0
 
         def axes(terms: Sequence[Term]) -> tuple[tuple[str, ...], ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tpc.core.affine import Affine
-from tpc.core.expr import ONE, ZERO, Call, Delta, Expr, Number, Value, mul, walk
+from tpc.core.expr import ONE, ZERO, Delta, Expr, Number, Value, mul
 from tpc.core.traverse import free_variables
 from tpc.emit import python as py
 from tpc.emit.assemble import Setting, assembled, inputs_setting
@@ -30,7 +30,6 @@ from tpc.gram.ir import (
     Integral,
     Piece,
     Spectral,
-    expressions_in,
     needed_names,
 )
 from tpc.gram.labels import best_name
@@ -286,17 +285,6 @@ def _plain_kind(f: Factor) -> str:
     if f.kind == "step" and f.power == 1:
         return "relu"
     return f.kind if f.power == 0 and not polynomial(f) else ""
-
-
-def _functions(covariances: CovarianceProgram) -> set[str]:
-    return {
-        node.function
-        for d in covariances.definitions
-        for piece in d.pieces
-        for x in expressions_in(piece.formula)
-        for node in walk(x)
-        if isinstance(node, Call)
-    }
 
 
 def _header(plan: CovariancesPlan) -> str:

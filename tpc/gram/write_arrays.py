@@ -210,7 +210,7 @@ class Arrays:
         order = sorted(variables, key=axes.index)
         if order != variables:
             base = (
-                Py(f"{base.at(py.ATOM)}.T")
+                py.transposed(base)
                 if len(order) == 2
                 else py.call(
                     "jnp.transpose", base, py.tuple_of([py.integer(variables.index(v)) for v in order])

@@ -6,10 +6,13 @@ import math
 from collections.abc import Sequence
 
 from tpc.core.expr import Expr
+from tpc.core.spectral import SPECTRAL
 from tpc.emit import python as py
 from tpc.emit.python import Py
 from tpc.gram.ir import Spectral
 from tpc.gram.write_arrays import Arrays
+
+Axes = tuple[str, ...]
 
 
 def spectral(x: Spectral, arrays: Arrays) -> Py:
@@ -20,22 +23,18 @@ def spectral(x: Spectral, arrays: Arrays) -> Py:
             ", ".join(_block(arrays, cell, i, j).text for cell, j in zip(row, columns, strict=True))
             for row, i in zip(cells, rows, strict=True)
         ]
-        if len(rows) == len(columns) == 1:
-            return Py(lines[0])
-        return Py(f"jnp.block([{', '.join(f'[{line}]' for line in lines)}])")
+        alone = len(rows) == len(columns) == 1
+        blocks = Py(lines[0] if alone else f"jnp.block([{', '.join(f'[{line}]' for line in lines)}])")
+        return py.call("jnp.asarray", blocks, py.name("dtype"))  # which of numbers alone is none
 
     tables = [
         table(x.cells, x.rows, x.columns),
         table(x.row_products, x.rows, x.twins[0]),
         table(x.column_products, x.columns, x.twins[1]),
     ]
-    if x.function == "polar":
-        return py.call("polar_in_factors", *tables)
+    counted = [py.integer(x.steps)] if SPECTRAL[x.function].steps else []
     coefficients = [arrays.aligned(a, ()) for a in x.coefficients]
-    return py.call("newton_schulz_in_factors", *tables, py.integer(x.steps), *coefficients)
-
-
-Axes = tuple[str, ...]
+    return py.call(f"{x.function}_in_factors", *tables, *counted, *coefficients)
 
 
 def _block(arrays: Arrays, cell: Expr, rows: Axes, columns: Axes) -> Py:

@@ -225,23 +225,29 @@ class ExpressionLowering:
 
     def spectral(self, name: str, args: Sequence[Expr], indices: Sequence[Affine | None]) -> Expr:
         """A function of tables as operators, each being one under a name."""
-        count = len(SPECTRAL[name].tables)
-        tables, rest = args[:count], args[count:]
+        own = SPECTRAL[name]
+        count = len(own.tables)
+        tables, rest = args[:count], args[count + own.steps :]
+        steps = indices[count] if own.steps else Affine(1)
+        assert steps is not None
         if tables[0] == ZERO:
             return ZERO
         if not any(map(is_vector, tables)):
-            return of_constants(name, tables[0], [*tables[1:], *rest])
-        letters, sides = SPECTRAL[name].tables, dict[str, str | None]()
-        for own, family in zip(letters, map(self.table, tables), strict=True):
-            sides |= {} if family is None else {own[0]: family.width, own[1]: family.columns}
-        some = next(iter(sides.values()))
-        made = [Family("", "table", sides.get(x[0], some), (), sides.get(x[1], some)) for x in letters]
-        tables = [self.table_named(x, own) for x, own in zip(tables, made, strict=True)]
-        if not SPECTRAL[name].steps:
-            return spectral_map(name, 1, tables, rest)
-        steps = indices[count]
-        assert steps is not None
-        return spectral_map(name, steps.const, tables, rest[1:])
+            return of_constants(name, steps.const, tables, rest, self.named)
+        sides = dict[str, str | None]()
+        for letters, family in zip(own.tables, map(self.table, tables), strict=True):
+            sides |= {} if family is None else {letters[0]: family.width, letters[1]: family.columns}
+        for letter, side in zip(own.result, self.sides_of_line(), strict=True):
+            sides[letter] = sides.get(letter) or side
+        some = next(side for side in sides.values() if side)
+        made = [Family("", "table", sides.get(x[0]) or some, (), sides.get(x[1]) or some) for x in own.tables]
+        tables = [self.table_named(x, family) for x, family in zip(tables, made, strict=True)]
+        return spectral_map(name, steps.const, tables, rest)
+
+    def sides_of_line(self) -> tuple[str | None, str | None]:
+        """The sides of the table that the line makes: those that nothing else tells are these, or any."""
+        line = self.block.made[self.block.base]
+        return (line.width, line.columns) if line.kind == "table" else (None, None)
 
     def table_named(self, x: Expr, family: Family) -> Expr:
         """A table under a name."""
@@ -258,9 +264,11 @@ class ExpressionLowering:
                 rows, columns = node.signature.result_sides(sides)
                 return Family("", "table", rows, (), columns)
             if isinstance(node, OuterProduct):
-                rows, columns = (self.width(part) for part in (node.rows, node.columns))
-                some = rows or columns
-                return Family("", "table", rows or some, (), columns or some)
+                line = self.sides_of_line()
+                rows, columns = (
+                    self.width(part) or side for part, side in zip(node.parts, line, strict=True)
+                )
+                return Family("", "table", rows or columns, (), columns or rows)
             if isinstance(node, Value) and node.vector and node.ref.name in self.block.made:
                 known = self.block.made[node.ref.name]
                 return Family("", "table", known.width, (), known.columns) if known.kind == "table" else None

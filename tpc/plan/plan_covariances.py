@@ -78,12 +78,10 @@ def try_covariances(program: Program, options: Options) -> CovariancesPlan | Ref
 
 def plan_covariances(program: Program, dtype: DType, seconds: float | None) -> CovariancesPlan:
     """seconds: what finding the covariances may take, None for as long as it takes. Raises NotGramError."""
-    outputs = {output.ref.name for output in program.outputs}
+    own, outputs = in_coefficients(program), {output.ref.name for output in program.outputs}
     # a product that is written twice is one Gaussian, which an integral has no two dimensions for
-    program_of_scalars = in_coefficients(program)
-    covariances = covariance_program(
-        replace(program_of_scalars, body=without_duplicates(program_of_scalars.body, outputs)), seconds
-    )
+    once = replace(own, body=without_duplicates(own.body, outputs))
+    covariances = covariance_program(once, seconds)
     entries = covariances.entries
     work = RULES * quadrature_entries(covariances, RULE) if covariances.integrals else entries
     return CovariancesPlan(

@@ -7,7 +7,7 @@ others as vectors or scalars, as with SGD.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -20,18 +20,11 @@ from tpc.syntax.walk import walk
 from tpc.train.build import Maker, is_number, placed, replaced, substituted
 from tpc.train.checks import check_sign
 from tpc.train.descent import Descent, Updates, scheduled
-from tpc.train.matrix_aware import (
-    MATRIX_AWARE,
-    Orthogonalised,
-    jump_of,
-    momentum_rule,
-    orthogonalised,
-    spectral_step,
-)
+from tpc.train.matrix_aware import MATRIX_AWARE, Orthogonalised, jump_of, spectral_step
 from tpc.train.optimizer_rules import BELOW_ONE, OPTIMIZERS, OVER, OptimizerRule, rule_of, states_of
 from tpc.train.records import Index, Record
 from tpc.train.scene import Scene
-from tpc.train.shampoo import SOAP, Preconditioner, preconditioned_step, preconditioner, shampoo_rule
+from tpc.train.shampoo import SOAP, Preconditioner, preconditioned_step
 from tpc.train.simplified import quotient_in, simplified
 from tpc.train.training_options import check_options, option_value, options_of
 from tpc.train.weights import Weight
@@ -62,14 +55,14 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
         known = ("sgd", *OPTIMIZERS, *MATRIX_AWARE, *scene.optimizers)
         raise RefusedError(catalogue.options.unknown_word(update.name.span, name, "an optimizer", known))
     options = options_of(update.options)
-    own = name in MATRIX_AWARE
-    rule = matrix_rule(scene, name, options, m) if own else rule_of(name, options, scene.optimizers)
+    own = MATRIX_AWARE.get(name)
+    rule = own.rule(scene, options, m) if own else rule_of(name, options, scene.optimizers)
     if name in scene.optimizers and OVER in scene.functions and rule.reads(OVER):
         why = "has a meaning in every rule, and is a function of the file, too"
         raise RefusedError(catalogue.optimizers.rule_name(update.name.span, OVER, why))
     if "decay" in options and "decay" not in rule.options and name in OPTIMIZERS:
         raise RefusedError(catalogue.optimizers.coupled_decay(options["decay"].span, name))
-    check_options(update.options, MATRIX_AWARE[name].options if own else rule.options, name)
+    check_options(update.options, own.options if own else rule.options, name)
     needed = ("lr", *(p for p, default in rule.parameters.items() if default is None))
     for option in needed:
         if option not in options:
@@ -80,7 +73,7 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
 
     parameters = {p: value(p, default or m.number(0)) for p, default in rule.parameters.items()}
     for parameter, x in {**parameters, "decay": value("decay", m.number(0))}.items():
-        check_parameter(scene, parameter, x, built_in=own or name in OPTIMIZERS)
+        check_parameter(scene, parameter, x, built_in=own is not None or name in OPTIMIZERS)
     bounds: list[Tree | None] = []
     for option in ("clip", "limit"):
         given = options.get(option)
@@ -90,27 +83,8 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
         bounds.append(None if none else value(option, m.number(0)))
     rate, decay = value("lr", m.number(0)), value("decay", m.number(0))
     at_round = partial(scheduled, scene, time=time)
-    spectral = matrix_step(scene, name, options, parameters, m, at_round) if own else None
+    spectral = own.step(scene, options, parameters, m, at_round) if own else None
     return Entrywise(rule, parameters, rate, decay, bounds[0], bounds[1], spectral)
-
-
-def matrix_rule(scene: Scene, name: str, options: Mapping[str, tree.Option], m: Maker) -> OptimizerRule:
-    """What is taken as a matrix, entry by entry. Raises RefusedError."""
-    return shampoo_rule(options, m) if name == "shampoo" else momentum_rule(scene, options, m)
-
-
-def matrix_step(
-    scene: Scene,
-    name: str,
-    options: Mapping[str, tree.Option],
-    parameters: Mapping[str, Tree],
-    m: Maker,
-    at_round: Callable[[tree.Option], Tree],
-) -> Orthogonalised | Preconditioner:
-    """What is made of it. at_round: the value of an option in a round. Raises RefusedError."""
-    if name == "shampoo":
-        return preconditioner(scene, parameters)
-    return orthogonalised(scene, options, m, at_round)
 
 
 def check_parameter(scene: Scene, name: str, value: Tree, *, built_in: bool) -> None:

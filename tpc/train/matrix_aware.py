@@ -24,13 +24,17 @@ from tpc.train.build import Maker, is_number, substituted
 from tpc.train.optimizer_rules import DECOUPLED, OptimizerRule
 from tpc.train.records import Record
 from tpc.train.scene import Scene
-from tpc.train.shampoo import SHAMPOO
+from tpc.train.shampoo import SHAMPOO, Preconditioner, check_hidden, preconditioner, shampoo_rule
 from tpc.train.training_options import option_value
 from tpc.train.weight_members import ByMember
 from tpc.train.weights import Weight, of_member
 
 if TYPE_CHECKING:
     from tpc.train.entrywise import Lines
+
+
+Options = Mapping[str, tree.Option]
+AtRound = Callable[[tree.Option], Tree]  # the value of an option in a round
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,12 @@ class MatrixAware:
     meaning: str
     # the options of its own, each with what it is if it is left out
     untold: Mapping[str, str]
+    # what is taken as a matrix, entry by entry
+    rule: Callable[[Scene, Options, Maker], OptimizerRule]
+    # what is made of it, by options, and the values of the rule's parameters
+    step: Callable[[Scene, Options, Mapping[str, Tree], Maker, AtRound], Orthogonalised | Preconditioner]
+    # whether it may be a weight's
+    check: Callable[[Weight, tree.Update], None]
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -56,18 +66,9 @@ MUON = {
     "steps": f"{STEPS}",
     "coefficients": f"[{', '.join(f'{float(x):g}' for x in QUINTIC)}]",
 }
-MATRIX_AWARE = {
-    "muon": MatrixAware("the momentum with its singular values made alike", MUON),
-    "shampoo": MatrixAware("the gradient between roots of its sums of squares as a matrix", SHAMPOO),
-}
 # an iteration whose limit is the polar factor, and after how many steps that is so to rounding
 CUBIC, CONVERGED = (Fraction(3, 2), Fraction(-1, 2), Fraction(0)), 70
 EXACT = "exact"
-
-
-def of_matrices(update: tree.Update) -> bool:
-    """Whether a line is of all weights between two widths that no other line names."""
-    return update.word is None and update.name.name in MATRIX_AWARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +79,8 @@ class Orthogonalised:
     coefficients: tuple[Tree, ...]
 
 
-def orthogonalised(
-    scene: Scene,
-    options: Mapping[str, tree.Option],
-    at: Maker,
-    scheduled: Callable[[tree.Option], Tree],
-) -> Orthogonalised:
-    """F by its options. scheduled: the value of one in a round. Raises RefusedError."""
+def orthogonalised(scene: Scene, options: Options, at: Maker, at_round: AtRound) -> Orthogonalised:
+    """F by its options. Raises RefusedError."""
     given, own = options.get("steps"), options.get("coefficients")
     exact = given is not None and isinstance(given.value, tree.Name) and given.value.name == EXACT
     if exact and own is not None:
@@ -100,10 +96,10 @@ def orthogonalised(
     coefficients = tuple(item for item in items if not isinstance(item, tree.ListOf))
     if not len(coefficients) == len(items) == len(QUINTIC):
         raise RefusedError(catalogue.optimizers.coefficients_of_muon(own.span))
-    return Orthogonalised(steps, tuple(scheduled(replace(own, value=item)) for item in coefficients))
+    return Orthogonalised(steps, tuple(at_round(replace(own, value=item)) for item in coefficients))
 
 
-def momentum_rule(scene: Scene, options: Mapping[str, tree.Option], m: Maker) -> OptimizerRule:
+def momentum_rule(scene: Scene, options: Options, m: Maker) -> OptimizerRule:
     """What is orthogonalised: the momentum, Nesterov's unless `nesterov = 0`."""
     given = options.get("nesterov")
     nesterov = 1 if given is None else scene.integer(option_value(given, "0 or 1"))
@@ -122,6 +118,29 @@ def check_matrix(weight: Weight, at: tree.Update) -> None:
     """Whether a weight has singular values. Raises RefusedError."""
     if weight.scaling.kind == "finite" or weight.node.columns is None:
         raise RefusedError(catalogue.optimizers.no_matrix(at.name.span, at.name.name, weight.name))
+
+
+MATRIX_AWARE = {
+    "muon": MatrixAware(
+        "the momentum with its singular values made alike",
+        MUON,
+        momentum_rule,
+        lambda scene, options, _, m, at_round: orthogonalised(scene, options, m, at_round),
+        check_matrix,
+    ),
+    "shampoo": MatrixAware(
+        "the gradient between roots of its sums of squares as a matrix",
+        SHAMPOO,
+        lambda _, options, m: shampoo_rule(options, m),
+        lambda scene, _, parameters, *others: preconditioner(scene, parameters),
+        check_hidden,
+    ),
+}
+
+
+def of_matrices(update: tree.Update) -> bool:
+    """Whether a line is of all weights between two widths that no other line names."""
+    return update.word is None and update.name.name in MATRIX_AWARE
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,10 @@ from tpc.syntax.tree import Tree
 from tpc.train.build import Maker
 from tpc.train.descent import SGD_OPTIONS, Descent, Sgd, sgd_of
 from tpc.train.entrywise import Entrywise, entrywise_of
-from tpc.train.matrix_aware import MATRIX_AWARE, check_matrix, of_matrices
+from tpc.train.matrix_aware import MATRIX_AWARE, of_matrices
 from tpc.train.naming import Names
 from tpc.train.optimizer_rules import OPTIMIZERS, named_rule
 from tpc.train.scene import Scene
-from tpc.train.shampoo import Preconditioner, check_hidden
 from tpc.train.weights import Weight
 
 OF, OTHERWISE = "of", "otherwise"
@@ -77,10 +76,9 @@ def optimizers_of(scene: Scene, node: tree.Train, trainable: Sequence[Weight]) -
         return Optimizers(Sgd(scene.learned(rate, m), none, none, None))
     entrywise = {name: known[place] for name, place in lines.items() if place in known}
     for weight in trainable:
-        own = entrywise[weight.name].spectral if weight.name in entrywise else None
-        if own is not None:
-            check = check_hidden if isinstance(own, Preconditioner) else check_matrix
-            check(weight, updates[lines[weight.name]])
+        line = updates[lines[weight.name]]
+        if line.name.name in MATRIX_AWARE:
+            MATRIX_AWARE[line.name.name].check(weight, line)
     by_place = {place: [name for name, own in lines.items() if own == place] for place in range(len(updates))}
     bounds = {place: own.clip for place, own in known.items()} | {k: own.clip for k, own in sgds.items()}
     return Optimizers(
