@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tpc.core.expansion import SHARE
 from tpc.core.program import MatMul, Nonlin, Program
 from tpc.core.unroll import unroll
 from tpc.corrections.drawn import DrawnProgram
 from tpc.corrections.linear_program import Gradients
 from tpc.corrections.settled import Repeated
 
-SHARE = 0.25  # of the first order, that what is left out may be where that holds
 LARGEST = 0.25  # of the steps on the ladder: width 16
 KNOWN = 3.0  # standard errors from 0 that a bias or a variance is, to be what others are compared with
 LADDER = tuple(16.0 * 4**k for k in reversed(range(10)))  # widths at which exact programs are drawn

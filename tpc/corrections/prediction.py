@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tpc.core.expansion import ZERO
 from tpc.show.entries import plain, print_entries, whole
 from tpc.show.figures import print_from, with_error
 
@@ -22,7 +23,6 @@ LONGEST = 24  # characters of a fraction that is shown
 DRAWN = 1000  # the width whose fluctuations are drawn
 # standard errors of a variance, as far as the error of its root reaches in as many of its own
 REACHES = (-3, -2, -1, 1, 2, 3)
-ZERO = 5.0  # standard errors within which a limit is 0
 
 
 @dataclass(frozen=True)
