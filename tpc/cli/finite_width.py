@@ -92,8 +92,9 @@ def simulate(arguments: argparse.Namespace) -> int:
     _require_bins(arguments)
     inputs = bound(program, given, arguments)
     devices = arguments.devices or (1 if together else None)
-    with working(together):
-        samples = sample(program, inputs, arguments.width, arguments, arguments.save, devices)
+    samples = working(
+        together, lambda: sample(program, inputs, arguments.width, arguments, arguments.save, devices)
+    )
     if arguments.silent:
         return INTERRUPTED if samples.interrupted else OK
     error = error_of(diverged_widths([samples]), arguments)

@@ -5,10 +5,21 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol, TypeVar
 
 from tpc.cli.arguments import positive, seed
+
+
+class Interruption(Protocol):
+    """What may be a part of what was asked for."""
+
+    @property
+    def interrupted(self) -> bool: ...
+
+
+Found = TypeVar("Found", bound=Interruption)
 
 
 def add_processes(made: argparse.ArgumentParser, shared: str) -> None:
@@ -45,20 +56,28 @@ def joined(arguments: argparse.Namespace) -> bool:
     return together
 
 
-@contextmanager
-def working(together: bool) -> Iterator[None]:
-    """While processes work together, what connects them prints nothing; then the first one goes on alone."""
+def working(together: bool, work: Callable[[], Found]) -> Found:
+    """What is found while processes work together, and what connects them prints nothing.
+
+    At the end they wait for each other, and the first one goes on alone. One that is interrupted waits for
+    none: the others may not be, and wait for it.
+    """
     if not together:
-        yield
-        return
+        return work()
+    waits = True
     try:
         with _alone_on_stdout():
-            yield
+            found = work()
+        waits = not found.interrupted
+        return found
+    except KeyboardInterrupt:
+        waits = False
+        raise
     finally:
-        if not isinstance(sys.exception(), KeyboardInterrupt):
+        if waits:
             import jax
 
-            jax.distributed.shutdown()  # process 0 goes on alone, the others end
+            jax.distributed.shutdown()
 
 
 @contextmanager
