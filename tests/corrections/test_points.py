@@ -220,6 +220,33 @@ def test_an_interrupted_run_is_resumed_to_the_same_bits(tmp_path):
         np.testing.assert_array_equal(getattr(resumed["q"], name), getattr(whole["q"], name))
 
 
+SIZED = """
+width n
+input size = 1
+vector u : n ~ N(0, 1)
+output nodes = size*(1 + 2*mean(tanh(u)) + mean(tanh(u))^2)
+output squares = size*mean(u)^2
+"""
+LINEAR = SIZED.replace("tanh(u)", "u")
+
+
+@pytest.mark.parametrize("size", [2.0**-664, 2.0**-530, 2.0**530, 2.0**664])
+@pytest.mark.parametrize(("text", "method"), [(SIZED, "nodes"), (LINEAR, "linear")])
+def test_squares_of_what_is_tiny_or_huge(text, method, size):
+    """A power of two times an output has its corrections times that, be their squares no floats."""
+    one, other = (tpc.parse(text).corrections({"size": s}, method=method) for s in (1, size))
+    for name, own in other.outputs.items():
+        like = one[name]
+        for part in ("bias", "bias_stderr", "fluctuation", "fluctuation_stderr"):
+            wanted = getattr(like, part)
+            if wanted is None:
+                assert getattr(own, part) is None
+                continue
+            np.testing.assert_allclose(getattr(own, part) / size, wanted, rtol=1e-12, atol=0)
+        np.testing.assert_allclose(own.first_order_from, like.first_order_from, rtol=1e-9)
+        np.testing.assert_array_equal(own.within(0.01), like.within(0.01))
+
+
 def test_an_interruption_in_the_run_of_the_limit_ends_all(monkeypatch):
     program = tpc.parse("width n\nvector v : n ~ N(0, 1)\noutput q = mean(exp(v))\n", name="q")
     limit = replace(program.compile(samples=64, repeats=2)(), stopped=True)
