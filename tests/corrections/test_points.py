@@ -85,6 +85,7 @@ def test_differences_are_derivatives():
         for k, d in enumerate(chosen[0]):
             (_, slope), (_, bend) = both(jnp.asarray(d))
             for part, exact in (("slope", slope), ("half_bend", bend / 2)):
+                # to rounding of the largest: entries that nearly vanish have no more of it, nor less
                 far, near, nearest = (getattr(own, part)["loss"][k] for own in steps)
                 np.testing.assert_allclose(
                     (4 * nearest - near) / 3, exact, rtol=0, atol=1e-8 * np.abs(exact).max()

@@ -234,7 +234,8 @@ def _of_output(
     scale = unit_of(np.maximum.reduce(moves))
 
     def stacked(part: str, what: str) -> np.ndarray:
-        return raw(part, what) / scale
+        found: np.ndarray = raw(part, what) / scale
+        return found
 
     size = np.max([np.abs(own.centre[name]) for own in found[WHOLE]], axis=0) / scale
     # what powers of n move an output by is the same in all directions: no part of its spread

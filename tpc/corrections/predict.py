@@ -255,6 +255,7 @@ def _of_points(own: Derived, limit: Result, name: str) -> Correction:
         variance, variance_error = (
             own.unit * (own.unit * part) for part in (own.variance, own.variance_stderr)
         )
+    fluctuation, fluctuation_error = (own.unit * part for part in root_of(own.variance, own.variance_stderr))
     return Correction(
         outcome.value,
         outcome.stderr,
@@ -262,7 +263,8 @@ def _of_points(own: Derived, limit: Result, name: str) -> Correction:
         own.bias_stderr,
         variance,
         variance_error,
-        *(own.unit * part for part in root_of(own.variance, own.variance_stderr)),
+        fluctuation,
+        fluctuation_error,
         first_order_from=own.first_order_from,
         reason=own.reason,
     )
