@@ -95,8 +95,6 @@ def simulate(arguments: argparse.Namespace) -> int:
     samples = working(
         together, lambda: sample(program, inputs, arguments.width, arguments, arguments.save, devices)
     )
-    if arguments.silent:
-        return INTERRUPTED if samples.interrupted else OK
     error = error_of(diverged_widths([samples]), arguments)
     quantiles = samples.quantiles(arguments.quantiles) if arguments.quantiles else None
     asked = arguments.histogram or arguments.bins
