@@ -1,10 +1,12 @@
 """Which of several processes wait for each other at the end."""
 
+import threading
 from dataclasses import dataclass
 
 import jax
 import pytest
 
+from tpc.cli import together
 from tpc.cli.together import working
 
 
@@ -40,6 +42,18 @@ def test_nor_does_one_that_has_nothing_to_return(waited, error, times):
     with pytest.raises(error):
         working(True, ends_with(error()))
     assert len(waited) == times
+
+
+def test_nor_does_one_in_which_something_is_wrong_for_long(monkeypatch):
+    come = threading.Event()
+    monkeypatch.setattr(jax.distributed, "shutdown", come.wait)
+    monkeypatch.setattr(together, "PATIENCE", 0.01)
+    with pytest.raises(ValueError, match="wrong"):
+        working(True, ends_with(ValueError("wrong")))
+    assert together.still_waits()
+    come.set()
+    next(thread for thread in threading.enumerate() if thread.name == together.WAITING).join()
+    assert not together.still_waits()
 
 
 def test_one_alone_has_none_to_wait_for(waited):

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from tpc.cli.arguments import positive, seed
+
+PATIENCE = 10.0  # seconds that a process in which something is wrong waits for the others
+WAITING = "waiting for other processes"
 
 
 class Interruption(Protocol):
@@ -60,24 +64,33 @@ def working(together: bool, work: Callable[[], Found]) -> Found:
     """What is found while processes work together, and what connects them prints nothing.
 
     At the end they wait for each other, and the first one goes on alone. One that is interrupted waits for
-    none: the others may not be, and wait for it.
+    none: the others may not be, and wait for it. Nor does one in which something is wrong, for long: mostly
+    that is so in all, but a file cannot be written in one.
     """
     if not together:
         return work()
-    waits = True
     try:
         with _alone_on_stdout():
             found = work()
-        waits = not found.interrupted
-        return found
-    except KeyboardInterrupt:
-        waits = False
+    except Exception:
+        waiting = threading.Thread(target=_wait, name=WAITING, daemon=True)
+        waiting.start()
+        waiting.join(PATIENCE)
         raise
-    finally:
-        if waits:
-            import jax
+    if not found.interrupted:
+        _wait()
+    return found
 
-            jax.distributed.shutdown()
+
+def _wait() -> None:
+    import jax
+
+    jax.distributed.shutdown()
+
+
+def still_waits() -> bool:
+    """Whether this process has waited in vain, and would again where it ends."""
+    return any(thread.name == WAITING for thread in threading.enumerate())
 
 
 @contextmanager
