@@ -28,6 +28,7 @@ from tests.tables.finite import Chosen, State, Step
 from tests.two_hidden_layers import trained
 
 HEAD = "dim T = 5, B = 2, d = 2\ninput xi[T, B, d], y[T, B]"
+HEAD_OF_OUTPUTS = f"{HEAD}, xs[2, d]"
 OUTPUTS = "output g[t, j] = f[t](xs[j]) for t < T + 1 for j < 2\n"
 CASES = {
     "sgd": ("sgd(lr = 0.5)", Chosen(finite.sgd(), 0.5)),
@@ -157,19 +158,13 @@ def numbers(losses: Any, fs: Any) -> np.ndarray:
     return np.concatenate([np.asarray(fs, float)[1:].ravel(), np.asarray(losses, float)[1:]])
 
 
-def extrapolated(
-    at: Sequence[int], means: Sequence[np.ndarray], errors: Sequence[np.ndarray]
-) -> tuple[np.ndarray, ...]:
-    """a of a + b/n, its standard error, and b."""
+def extrapolated(at: Sequence[int], means: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, ...]:
+    """a of a + b/n, its standard error, and b, each [K]; means and errors at the widths n are [N, K]."""
     n = np.array(at, float)
-    found = []
-    for k in range(len(means[0])):
-        weights = np.array([1 / e[k] for e in errors])
-        design = np.stack([np.ones_like(n), 1 / n], axis=1) * weights[:, None]
-        inverse = np.linalg.inv(design.T @ design)
-        fit = inverse @ design.T @ (np.array([m[k] for m in means]) * weights)
-        found.append((fit[0], np.sqrt(inverse[0, 0]), fit[1]))
-    return tuple(map(np.array, zip(*found, strict=True)))
+    design = np.stack([np.ones_like(n), 1 / n], axis=1)[:, None] / errors[..., None]
+    inverse = np.linalg.inv(np.einsum("nki,nkj->kij", design, design))
+    fit = np.einsum("kij,nkj,nk->ki", inverse, design, means / errors)
+    return fit[:, 0], np.sqrt(inverse[:, 0, 0]), fit[:, 1]
 
 
 def case(name: str) -> tuple[str, Mapping[str, Chosen]]:
@@ -190,14 +185,14 @@ def widths(names: Sequence[str], counts: Mapping[int, int], samples: int, repeat
             runs = np.stack([numbers(*train(jax.random.key(width * 1000 + k))) for k in range(count)])
             means.append(runs.mean(axis=0))
             errors.append(runs.std(axis=0, ddof=1) / count**0.5)
-        evaluator = tpc.parse(trained(f"{HEAD}, xs[2, d]", update, more=OUTPUTS)).compile(
+        evaluator = tpc.parse(trained(HEAD_OF_OUTPUTS, update, more=OUTPUTS)).compile(
             method="nodes", samples=samples, repeats=repeats
         )
         result = evaluator(data)
         limit, error = (
             numbers(*(getattr(result[key], what) for key in ("loss", "g"))) for what in ("value", "stderr")
         )
-        wanted, apart, slope = extrapolated([*counts], means, errors)
+        wanted, apart, slope = extrapolated([*counts], np.array(means), np.array(errors))
         z = (limit - wanted) / np.hypot(error, apart)
         print(
             f"{name:18s} max difference {np.abs(limit - wanted).max():.1e}, "

@@ -13,45 +13,20 @@ import time
 import numpy as np
 
 import tpc
-from tests.bench.optimizers import numbers, problem
+from tests.bench.optimizers import HEAD_OF_OUTPUTS, OUTPUTS, extrapolated, numbers, problem
+from tests.two_hidden_layers import trained
 
 CASES = {
-    "sum": "update shampoo(lr = 0.2, eps = 0.01)\n"
-    "    update adam(lr = 0.2, beta2 = 0.95, eps = 0.05) otherwise",
-    "average": "update shampoo(lr = 0.2, eps = 0.01, beta = 0.9, decay = 0.3)\n"
-    "    update sgd(lr = 0.3) otherwise",
-    "small eps": "update shampoo(lr = 0.1)\n    update sgd(lr = 0.3) otherwise",
-    "sgd": "update sgd(lr = 0.5)",  # a control
+    "sum": "shampoo(lr = 0.2, eps = 0.01)\n    update adam(lr = 0.2, beta2 = 0.95, eps = 0.05) otherwise",
+    "average": "shampoo(lr = 0.2, eps = 0.01, beta = 0.9, decay = 0.3)\n    update sgd(lr = 0.3) otherwise",
+    "small eps": "shampoo(lr = 0.1)\n    update sgd(lr = 0.3) otherwise",
+    "sgd": "sgd(lr = 0.5)",  # a control
 }
-TEXT = """
-width n
-dim T = 5, B = 2, d = 2
-input xi[T, B, d], y[T, B], xs[2, d]
-weight U : n x d
-weight W : n x n
-weight V : 1 x n
-network f(x) = V @ tanh(W @ tanh(U @ x))
-train f for t < T:
-    batch (xi[t, i], y[t, i]) for i < B
-    loss mse
-    {updates}
-output loss
-output g[t, j] = f[t](xs[j]) for t < T + 1 for j < 2
-"""
-
-
-def extrapolated(widths: list[int], means: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, ...]:
-    """a of a + b/n, its standard error, and b, each [K]; means and errors are [N, K]."""
-    n = np.array(widths, float)
-    design = np.stack([np.ones_like(n), 1 / n], axis=1)[:, None] / errors[..., None]
-    inverse = np.linalg.inv(np.einsum("nki,nkj->kij", design, design))
-    fit = np.einsum("kij,nkj,nk->ki", inverse, design, means / errors)
-    return fit[:, 0], np.sqrt(inverse[:, 0, 0]), fit[:, 1]
 
 
 def compared(name: str, networks: dict[int, int]) -> None:
     """Prints a line."""
-    program, data = tpc.parse(TEXT.format(updates=CASES[name])), problem(5, 2)
+    program, data = tpc.parse(trained(HEAD_OF_OUTPUTS, CASES[name], more=OUTPUTS)), problem(5, 2)
     begun = time.process_time()
     limit = program.compile(samples=4096, repeats=32)(data)
     spent = time.process_time() - begun

@@ -9,6 +9,7 @@ import pytest
 from scipy.optimize import brentq
 
 import tpc
+from tests.corrections.expectations import expectation
 from tpc.core.inputs import bind_inputs
 from tpc.corrections.drawn import DrawnProgram
 from tpc.corrections.jets import Field, Jet
@@ -205,16 +206,19 @@ output same = 2 + 0*q
 
 
 def test_the_width_of_exact_corrections():
-    """E s^k = Π (1 + 2j/n); of the others one is 0 to first order, and one of order 1/n."""
+    """E s^k = Π (1 + 2j/n), and q is a Gaussian over √n; the others are 0 to first order."""
 
     def beyond(n):
         first, second = (np.prod(1 + 2 * np.arange(k) / n) for k in (20, 40))
         return max(abs(n * (first - 1) / 380 - 1), abs(n * (second - first**2) / 800 - 1))
 
+    def of_bias(n):
+        return 1 - n * expectation(lambda q: 900 * q**2 / (1 + 900 * q**2), scale=n**-0.5) / 900
+
     found = tpc.parse(POLYNOMIALS).corrections()
-    wanted = brentq(lambda n: beyond(n) - 0.25, 100, 1e5)
-    assert abs(found["power"].first_order_from / wanted - 1) < 0.25
-    assert 0.5 < found["square"].first_order_from / (4 * 900) < 2
+    for name, off in (("power", beyond), ("square", of_bias)):
+        wanted = brentq(lambda n: off(n) - 0.25, 500, 1e5)  # noqa: B023
+        assert abs(found[name].first_order_from / wanted - 1) < 0.25
     assert np.isnan([found[name].first_order_from for name in ("cube", "same")]).all()
     kept = tpc.load(MATRICES / "wishart.tp").corrections()["c"].first_order_from
     assert (np.diff(kept) >= 0).all()

@@ -85,6 +85,7 @@ def test_differences_are_derivatives():
         for k, d in enumerate(chosen[0]):
             (_, slope), (_, bend) = both(jnp.asarray(d))
             for part, exact in (("slope", slope), ("half_bend", bend / 2)):
+                # to rounding of the largest: entries that nearly vanish have no more of it, nor less
                 far, near, nearest = (getattr(own, part)["loss"][k] for own in steps)
                 np.testing.assert_allclose(
                     (4 * nearest - near) / 3, exact, rtol=0, atol=1e-8 * np.abs(exact).max()
@@ -218,6 +219,33 @@ def test_an_interrupted_run_is_resumed_to_the_same_bits(tmp_path):
     assert seen == [(1, 4), (2, 4), (3, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
     for name in ("bias", "bias_stderr", "variance", "variance_stderr"):
         np.testing.assert_array_equal(getattr(resumed["q"], name), getattr(whole["q"], name))
+
+
+SIZED = """
+width n
+input size = 1
+vector u : n ~ N(0, 1)
+output nodes = size*(1 + 2*mean(tanh(u)) + mean(tanh(u))^2)
+output squares = size*mean(u)^2
+"""
+LINEAR = SIZED.replace("tanh(u)", "u")
+
+
+@pytest.mark.parametrize("size", [2.0**-664, 2.0**-530, 2.0**530, 2.0**664])
+@pytest.mark.parametrize(("text", "method"), [(SIZED, "nodes"), (LINEAR, "linear")])
+def test_squares_of_what_is_tiny_or_huge(text, method, size):
+    """A power of two times an output has its corrections times that, be their squares no floats."""
+    one, other = (tpc.parse(text).corrections({"size": s}, method=method) for s in (1, size))
+    for name, own in other.outputs.items():
+        like = one[name]
+        for part in ("bias", "bias_stderr", "fluctuation", "fluctuation_stderr"):
+            wanted = getattr(like, part)
+            if wanted is None:
+                assert getattr(own, part) is None
+                continue
+            np.testing.assert_allclose(getattr(own, part) / size, wanted, rtol=1e-12, atol=0)
+        np.testing.assert_allclose(own.first_order_from, like.first_order_from, rtol=1e-9)
+        np.testing.assert_array_equal(own.within(0.01), like.within(0.01))
 
 
 def test_an_interruption_in_the_run_of_the_limit_ends_all(monkeypatch):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import tpc
+from tests.corrections.expectations import expectation
 
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(120)
 PROGRAM = """
 width n
 width m = 2*n
@@ -25,11 +25,6 @@ output root = mean(tanh(u + v^2/n^(1/2)))
 """
 
 
-def mean(f):
-    """E f(u)."""
-    return float(f(NODES) @ WEIGHTS / WEIGHTS.sum())
-
-
 @pytest.fixture(scope="module")
 def found():
     return tpc.parse(PROGRAM, name="powers").corrections()
@@ -37,14 +32,14 @@ def found():
 
 def test_what_powers_add_to_the_bias(found):
     """By the second derivative in n^(-1/2)."""
-    square, slope = mean(lambda u: np.tanh(u) ** 2), mean(lambda u: 1 - np.tanh(u) ** 2)
-    bend = mean(lambda u: (1 - np.tanh(u) ** 2) * (1 - 3 * np.tanh(u) ** 2))  # half of (tanh²)''
+    square, slope = expectation(lambda u: np.tanh(u) ** 2), expectation(lambda u: 1 - np.tanh(u) ** 2)
+    bend = expectation(lambda u: (1 - np.tanh(u) ** 2) * (1 - 3 * np.tanh(u) ** 2))  # half of (tanh²)''
     wanted = {
         "one": (slope, square),
-        "half": (bend, mean(lambda u: np.tanh(u) ** 4) - square**2),
-        "odd": (-4.5 * np.exp(-0.5), mean(lambda u: np.cos(u) ** 2) - np.exp(-1)),
+        "half": (bend, expectation(lambda u: np.tanh(u) ** 4) - square**2),
+        "odd": (-4.5 * np.exp(-0.5), expectation(lambda u: np.cos(u) ** 2) - np.exp(-1)),
         "both": (square + 0.5, 0),
-        "plain": (0, mean(lambda u: np.tanh(u) ** 4) - square**2),
+        "plain": (0, expectation(lambda u: np.tanh(u) ** 4) - square**2),
     }
     for name, (bias, variance) in wanted.items():
         own = found[name]
@@ -57,15 +52,15 @@ def test_what_powers_add_to_the_bias(found):
 def test_powers_of_another_width_have_its_ratio(found):
     """mean(tanh(y + 1/m)) over 2n coordinates: E tanh'/2n, and E tanh²/2n of its spread; y adds nothing."""
     own = found["other"]
-    assert abs(own.bias - mean(lambda u: 1 - np.tanh(u) ** 2) / 2) < 4 * own.bias_stderr
-    assert abs(own.variance - mean(lambda u: np.tanh(u) ** 2) / 2) < 4 * own.variance_stderr
+    assert abs(own.bias - expectation(lambda u: 1 - np.tanh(u) ** 2) / 2) < 4 * own.bias_stderr
+    assert abs(own.variance - expectation(lambda u: np.tanh(u) ** 2) / 2) < 4 * own.variance_stderr
 
 
 def test_a_mean_that_is_off_by_a_root_of_the_width_has_no_bias_of_order_1_over_n(found):
     """Its spread is that of the limit."""
     own = found["root"]
     assert np.isnan(own.bias)
-    assert abs(own.variance - mean(lambda u: np.tanh(u) ** 2)) < 4 * own.variance_stderr
+    assert abs(own.variance - expectation(lambda u: np.tanh(u) ** 2)) < 4 * own.variance_stderr
     assert "n^(-1/2)" in own.reason
     assert "n·bias unknown, √n·fluctuation 0.6" in str(found)
 

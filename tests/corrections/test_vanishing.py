@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import tpc
+from tests.corrections.expectations import expectation
 
 COUNT = int(os.environ.get("TPC_VANISHING", "10"))
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(80)
 # odd functions of a Gaussian, of mean 0
 ODD = {"x": lambda x: x, "tanh(2*x)": lambda x: np.tanh(2 * x), "sin(x)": np.sin, "x^3": lambda x: x**3}
 VECTORS = ("u", "v", "w")
@@ -23,12 +23,6 @@ def factor(rng):
     """A mean that tends to 0: as text, and the function of the vector that it is of."""
     vector, name = rng.choice(VECTORS), rng.choice(sorted(ODD))
     return f"mean({name.replace('x', vector)})", (vector, ODD[name])
-
-
-def expectation(*functions):
-    """E of a product of functions of one Gaussian."""
-    values = np.prod([f(NODES) for f in functions], axis=0)
-    return float(values @ WEIGHTS / WEIGHTS.sum())
 
 
 def product(rng):

@@ -6,7 +6,7 @@ import pytest
 import tpc
 from tpc.evaluate.result import Outcome
 from tpc.show.figures import DOUBLE, SINGLE, with_error
-from tpc.simulate.compare import gap
+from tpc.simulate.compare import Measured, gap
 
 SCALES = np.array([10.0**k for k in range(-275, 276, 25)])
 
@@ -47,17 +47,14 @@ def test_figures_are_those_of_the_precision():
 def drawn(limit, off, scale, seeds=16, widths=(64, 256, 1024)):
     """Values at some widths that tend to `limit + off`, all times `scale`."""
     rng = np.random.default_rng(1)
-    return (
-        widths,
-        [(limit + off + rng.normal(size=(seeds, 50)) / n**0.5) * scale for n in widths],
-        np.full(50, limit * scale),
-    )
+    values = [(limit + off + rng.normal(size=(seeds, 50)) / n**0.5) * scale for n in widths]
+    return Measured(widths, values, np.full(50, limit * scale), np.zeros(50))
 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_agreement_does_not_depend_on_the_scale(scale):
-    right, wrong = (gap(*drawn(1.0, off, scale), np.zeros(50), "float64") for off in (0.0, 0.5))
-    ones = gap(*drawn(1.0, 0.5, 1.0), np.zeros(50), "float64")
+    right, wrong = (gap(drawn(1.0, off, scale), "float64") for off in (0.0, 0.5))
+    ones = gap(drawn(1.0, 0.5, 1.0), "float64")
     assert right.agrees
     assert not wrong.agrees
     np.testing.assert_allclose(wrong.sigma, ones.sigma, rtol=1e-6)
@@ -66,10 +63,13 @@ def test_agreement_does_not_depend_on_the_scale(scale):
 def test_what_rounding_leaves_of_a_zero_agrees():
     widths = (64, 256)
     values = [np.full((4, 3), 1e-16) * [1, 1, 1], np.full((4, 3), 3e-17)]
-    assert gap(widths, values, np.zeros(3), np.zeros(3), "float64").agrees
-    some = np.array([0.0, 1e-17, 1.0])
-    assert gap(widths, [v + np.array([0, 0, 1]) for v in values], some, np.zeros(3), "float64").agrees
-    assert not gap(widths, [v + 1e-13 for v in values], np.zeros(3), np.zeros(3), "float64").agrees
+
+    def agrees(values, limit):
+        return gap(Measured(widths, values, limit, np.zeros(3)), "float64").agrees
+
+    assert agrees(values, np.zeros(3))
+    assert agrees([v + np.array([0, 0, 1]) for v in values], np.array([0.0, 1e-17, 1.0]))
+    assert not agrees([v + 1e-13 for v in values], np.zeros(3))
 
 
 def test_a_tiny_output_that_is_wrong_disagrees():

@@ -10,7 +10,7 @@ import pytest
 import tpc
 from tests.simulate.test_simulate import WISHART
 from tpc.simulate import Samples, simulate, verify
-from tpc.simulate.compare import extrapolation, gap
+from tpc.simulate.compare import Measured, extrapolation, gap
 
 NARAYANA = np.array([1, 1 / 3, 1 / 3 + 1 / 9, 1 / 3 + 3 / 9 + 1 / 27])  # TP3, ratio n/m = 1/3
 WIDTHS = (32, 64, 128, 256)
@@ -91,7 +91,7 @@ def test_the_significance_of_a_gap_is_what_it_says(seeds):
     """Without an offset, σ > 2 in 4.6 % of all cases (two-sided), however few the seeds."""
     rng = np.random.default_rng(1)
     values = [3 / n + rng.standard_normal((seeds, 20_000)) / np.sqrt(n) for n in (64, 256, 1024)]
-    found = gap((64, 256, 1024), values, np.zeros(20_000), np.zeros(20_000), "float64")
+    found = gap(Measured((64, 256, 1024), values, np.zeros(20_000), np.zeros(20_000)), "float64")
     assert 0.02 < np.mean(found.sigma > 2) < 0.06
     assert not np.any(found.sigma > 5)
 

@@ -92,10 +92,9 @@ def simulate(arguments: argparse.Namespace) -> int:
     _require_bins(arguments)
     inputs = bound(program, given, arguments)
     devices = arguments.devices or (1 if together else None)
-    with working(together):
-        samples = sample(program, inputs, arguments.width, arguments, arguments.save, devices)
-    if arguments.silent:
-        return INTERRUPTED if samples.interrupted else OK
+    samples = working(
+        together, lambda: sample(program, inputs, arguments.width, arguments, arguments.save, devices)
+    )
     error = error_of(diverged_widths([samples]), arguments)
     quantiles = samples.quantiles(arguments.quantiles) if arguments.quantiles else None
     asked = arguments.histogram or arguments.bins

@@ -25,6 +25,7 @@ from tpc.cli.scale import add_scale
 from tpc.cli.shared import DEFECT, INTERRUPTED, OK, REFUSED, show
 from tpc.cli.source import add_check, add_derive, add_graph, add_lower
 from tpc.cli.streams import abandon, prepare, say
+from tpc.cli.together import still_waits
 
 # in the order of the help
 COMMANDS = (
@@ -193,7 +194,7 @@ class _Version(argparse.Action):
 def entry() -> None:
     """The command as installed. Once interrupted it does not wait for what is still being computed."""
     status = main()
-    if status == INTERRUPTED:
+    if status == INTERRUPTED or still_waits():
         os._exit(status)
     sys.exit(status)
 

@@ -113,8 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
     inputs = bound(program, given, arguments)
     require_widths(program, inputs, arguments)
     try:
-        with working(together):
-            result = result_of(program, inputs, arguments, together=together)
+        result = working(together, lambda: result_of(program, inputs, arguments, together=together))
     except DivergedError as stop:
         if not arguments.silent:
             stop.diagnostics += tuple(_unwritten(stop.partial, [], arguments))

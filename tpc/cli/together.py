@@ -5,10 +5,25 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol, TypeVar
 
 from tpc.cli.arguments import positive, seed
+
+PATIENCE = 10.0  # seconds that a process in which something is wrong waits for the others
+WAITING = "waiting for other processes"
+
+
+class Interruption(Protocol):
+    """What may be a part of what was asked for."""
+
+    @property
+    def interrupted(self) -> bool: ...
+
+
+Found = TypeVar("Found", bound=Interruption)
 
 
 def add_processes(made: argparse.ArgumentParser, shared: str) -> None:
@@ -45,20 +60,37 @@ def joined(arguments: argparse.Namespace) -> bool:
     return together
 
 
-@contextmanager
-def working(together: bool) -> Iterator[None]:
-    """While processes work together, what connects them prints nothing; then the first one goes on alone."""
+def working(together: bool, work: Callable[[], Found]) -> Found:
+    """What is found while processes work together, and what connects them prints nothing.
+
+    At the end they wait for each other, and the first one goes on alone. One that is interrupted waits for
+    none: the others may not be, and wait for it. Nor does one in which something is wrong, for long: mostly
+    that is so in all, but a file cannot be written in one.
+    """
     if not together:
-        yield
-        return
+        return work()
     try:
         with _alone_on_stdout():
-            yield
-    finally:
-        if not isinstance(sys.exception(), KeyboardInterrupt):
-            import jax
+            found = work()
+    except Exception:
+        waiting = threading.Thread(target=_wait, name=WAITING, daemon=True)
+        waiting.start()
+        waiting.join(PATIENCE)
+        raise
+    if not found.interrupted:
+        _wait()
+    return found
 
-            jax.distributed.shutdown()  # process 0 goes on alone, the others end
+
+def _wait() -> None:
+    import jax
+
+    jax.distributed.shutdown()
+
+
+def still_waits() -> bool:
+    """Whether this process has waited in vain, and would again where it ends."""
+    return any(thread.name == WAITING for thread in threading.enumerate())
 
 
 @contextmanager

@@ -19,6 +19,7 @@ import numpy as np
 from tpc.corrections.differences import CHUNK, REMEDY, Differences, OnPoints, Weighted
 from tpc.corrections.first_order import Ladder, Moved
 from tpc.corrections.settled import SURE, VANISHES, Repeated, settled
+from tpc.corrections.units import unit_of
 from tpc.evaluate.checkpoint import Kept
 from tpc.evaluate.stages import ENOUGH
 from tpc.machine.memory import require_memory
@@ -39,6 +40,7 @@ ROUNDING = 1e-13  # of an output, and of its derivatives
 # in what is kept: differences with the step of the derivatives, its half, larger ones, on halves of the
 # points, and what powers of n do alone
 WHOLE, HALF, LARGER, FIRST, SECOND, POWERS = "whole", "half", "larger", "first", "second", "powers"
+OF_SIZE = ((WHOLE, "slope"), (WHOLE, "half_bend"), (POWERS, "slope"))  # what tells the unit of an output
 NO_ERROR = 0.7  # the index of a tail from which on, as in runs of the limit
 NO_LIMIT = (
     "with half the step in the weights of the points, differences change more than those of what has "
@@ -56,8 +58,10 @@ class Derived:
 
     bias: np.ndarray
     bias_stderr: np.ndarray
+    # in squares of `unit`
     variance: np.ndarray
     variance_stderr: np.ndarray
+    unit: np.ndarray
     # the width from which they hold, infinite if beyond those looked at, NaN if unknown
     first_order_from: np.ndarray
     slopes: Slopes
@@ -223,10 +227,17 @@ def _taken(on: OnPoints, chosen: list[np.ndarray], steps: Steps) -> dict[str, Di
 def _of_output(
     name: str, found: Mapping[str, Sequence[Differences]], steps: Steps, students: float
 ) -> Derived:
-    def stacked(part: str, what: str) -> np.ndarray:
+    def raw(part: str, what: str) -> np.ndarray:
         return np.stack([getattr(own, what)[name] for own in found[part]])
 
-    size = np.max([np.abs(own.centre[name]) for own in found[WHOLE]], axis=0)
+    moves = [np.abs(raw(part, what)).max(axis=(0, 1)) for part, what in OF_SIZE]
+    scale = unit_of(np.maximum.reduce(moves))
+
+    def stacked(part: str, what: str) -> np.ndarray:
+        found: np.ndarray = raw(part, what) / scale
+        return found
+
+    size = np.max([np.abs(own.centre[name]) for own in found[WHOLE]], axis=0) / scale
     # what powers of n move an output by is the same in all directions: no part of its spread
     roots = stacked(POWERS, "slope")
     of_roots = {WHOLE: 0, HALF: 0, LARGER: 0, FIRST: 2, SECOND: 3}
@@ -242,7 +253,9 @@ def _of_output(
         moved, halved, larger = (Moved(slopes[part], bends[part]) for part in (WHOLE, HALF, LARGER))
         known = (bias, bias_error, *variance)
         holds = steps.ladder.first_order_from(moved, halved, larger, known, ROUNDING * unit, students)
-    made = Derived(bias, bias_error, *variance, holds, own, OF_ROOT if grows.any() else None)
+    of_all = Slopes(scale * own.whole, scale * own.apart)
+    why = OF_ROOT if grows.any() else None
+    made = Derived(scale * bias, scale * bias_error, *variance, scale, holds, of_all, why)
     return without(made, (np.isnan(made.bias) & ~grows) | np.isnan(made.variance), NO_LIMIT)
 
 
@@ -288,6 +301,7 @@ def without(own: Derived, lost: np.ndarray, reason: str) -> Derived:
         left(own.bias_stderr),
         left(own.variance),
         left(own.variance_stderr),
+        own.unit,
         left(own.first_order_from),
         own.slopes,
         own.reason or reason,

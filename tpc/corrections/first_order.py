@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tpc.core.expansion import SHARE
 from tpc.core.program import MatMul, Nonlin, Program
 from tpc.core.unroll import unroll
 from tpc.corrections.drawn import DrawnProgram
 from tpc.corrections.linear_program import Gradients
 from tpc.corrections.settled import Repeated
+from tpc.corrections.units import unit_of
 
-SHARE = 0.25  # of the first order, that what is left out may be where that holds
 LARGEST = 0.25  # of the steps on the ladder: width 16
 KNOWN = 3.0  # standard errors from 0 that a bias or a variance is, to be what others are compared with
 LADDER = tuple(16.0 * 4**k for k in reversed(range(10)))  # widths at which exact programs are drawn
@@ -155,8 +156,11 @@ def first_order_of_draws(
     drawn = DrawnProgram(program, inputs, widths.tolist(), draws, MOST_DRAWN, seed).outputs()
     out = {}
     for name, own in exact.items():
-        value, bias, variance = (np.asarray(part, float) for part in (own.value, own.bias, own.variance))
-        off = drawn[name] - value[..., None, None]
+        value, bias = (np.asarray(part, float) for part in (own.value, own.bias))
+        _, fluctuation = own.as_floats
+        unit = unit_of(np.maximum(np.maximum(np.abs(value), np.abs(bias)), fluctuation))
+        value, bias, fluctuation = value / unit, bias / unit, fluctuation / unit
+        off = drawn[name] / unit[..., None, None] - value[..., None, None]
         linear = LIMIT**0.5 * off[..., -1, :]
         rest = widths[:, None] * off - np.sqrt(widths)[:, None] * linear[..., None, :]
         of_bias = _significant(rest[..., :-2, :] - rest[..., -2:-1, :])
@@ -164,8 +168,8 @@ def first_order_of_draws(
         squares = (widths[:, None] * np.square(centred))[..., :-2, :]
         of_variance = _significant(squares - np.square(linear)[..., None, :])
         spread = np.square(linear).mean(axis=-1)
-        allowed = SHARE * np.maximum(np.abs(bias), np.sqrt(variance))
-        some = variance > 0
+        allowed = SHARE * np.maximum(np.abs(bias), fluctuation)
+        some = fluctuation > 0
         shares = np.where(some[..., None], of_variance / (SHARE * spread[..., None]), 0)
         beyond = np.nan_to_num(np.maximum(of_bias / allowed[..., None], shares), nan=np.inf, posinf=np.inf)
         holds = crossed(np.array(LADDER), np.moveaxis(beyond, -1, 0))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from itertools import product as indices_of
 from typing import Any
@@ -50,6 +51,7 @@ from tpc.corrections.coefficients import (
     total,
 )
 from tpc.corrections.jets import Field, Jet
+from tpc.corrections.units import unit_of
 
 MOST_BITS = 4096  # of a numerator or denominator
 MOST_EXACT, MOST_FLOATS = 40, 48  # Gaussians of one width
@@ -73,6 +75,15 @@ class Gradients:
     def variance(self) -> np.ndarray:
         found: np.ndarray = (self.slopes * self.slopes) @ self.weights
         return found
+
+    @property
+    def as_floats(self) -> tuple[np.ndarray, np.ndarray]:
+        """The variance, 0 or infinite where it is beyond their range, and its root."""
+        unit = unit_of(np.asarray(np.max(np.abs(self.slopes), axis=-1, initial=0), float))
+        exact = np.frompyfunc(Fraction, 1, 1)(unit) if self.slopes.dtype == object else unit
+        slopes = self.slopes / np.asarray(exact)[..., None]
+        variance = np.asarray((slopes * slopes) @ self.weights, float)
+        return unit * (unit * variance), unit * np.sqrt(variance)
 
 
 class LinearProgram:

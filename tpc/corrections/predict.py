@@ -21,6 +21,7 @@ from tpc.corrections.jets import Field
 from tpc.corrections.linear_program import Gradients, LinearProgram, NotRationalError
 from tpc.corrections.powers import Rooted, rooted
 from tpc.corrections.prediction import Correction, Corrections
+from tpc.corrections.units import root_of
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.evaluate.checkpoint import Kept
@@ -173,9 +174,10 @@ def _first_order(
 
 def _of_moments(own: Gradients, first_order_from: np.ndarray | None) -> Correction:
     parts = {"value": own.value, "bias": own.bias, "variance": np.asarray(own.variance)}
-    value, bias, variance = (np.asarray(part, dtype=float) for part in parts.values())
+    value, bias = (np.asarray(part, dtype=float) for part in (own.value, own.bias))
+    variance, fluctuation = own.as_floats
     exact = parts if own.value.dtype == object else None
-    return Correction(value, None, bias, None, variance, None, exact, first_order_from)
+    return Correction(value, None, bias, None, variance, None, fluctuation, None, exact, first_order_from)
 
 
 def _exact_covariances(found: Mapping[str, Gradients]) -> dict[tuple[str, str], np.ndarray]:
@@ -249,13 +251,20 @@ def _of_points(own: Derived, limit: Result, name: str) -> Correction:
     outcome = limit[name]
     if outcome.reason is not None:  # no second moment, no expansion
         own = without(own, np.array(True), outcome.reason)
+    with np.errstate(over="ignore"):  # infinite, as floats
+        variance, variance_error = (
+            own.unit * (own.unit * part) for part in (own.variance, own.variance_stderr)
+        )
+    fluctuation, fluctuation_error = (own.unit * part for part in root_of(own.variance, own.variance_stderr))
     return Correction(
         outcome.value,
         outcome.stderr,
         own.bias,
         own.bias_stderr,
-        own.variance,
-        own.variance_stderr,
+        variance,
+        variance_error,
+        fluctuation,
+        fluctuation_error,
         first_order_from=own.first_order_from,
         reason=own.reason,
     )

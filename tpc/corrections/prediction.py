@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tpc.core.expansion import ZERO
 from tpc.show.entries import plain, print_entries, whole
 from tpc.show.figures import print_from, with_error
 
 FIGURES = (12, 15)  # shown of an exact value, and at most beside an error
 LONGEST = 24  # characters of a fraction that is shown
 DRAWN = 1000  # the width whose fluctuations are drawn
-# standard errors of a variance, as far as the error of its root reaches in as many of its own
-REACHES = (-3, -2, -1, 1, 2, 3)
-ZERO = 5.0  # standard errors within which a limit is 0
 
 
 @dataclass(frozen=True)
@@ -40,27 +38,15 @@ class Correction:
     bias_stderr: np.ndarray | None
     variance: np.ndarray
     variance_stderr: np.ndarray | None
-    # the same as exact fractions, arrays of objects; None where they are none
+    # √n · the standard deviation at width n, whose square may be beyond the range of floats
+    fluctuation: np.ndarray
+    fluctuation_stderr: np.ndarray | None
+    # bias and variance as exact fractions, arrays of objects; None where they are none
     exact: Mapping[str, np.ndarray] | None = None
     # the width from which both hold to a quarter, infinite if beyond the widths that were looked at, NaN or
     # None where it is not known
     first_order_from: np.ndarray | None = None
     reason: str | None = None
-
-    @cached_property
-    def fluctuation(self) -> np.ndarray:
-        """√n · the standard deviation at width n."""
-        root: np.ndarray = np.sqrt(np.maximum(self.variance, 0))
-        return root
-
-    @cached_property
-    def fluctuation_stderr(self) -> np.ndarray | None:
-        if self.variance_stderr is None:
-            return None
-        own, error = self.fluctuation, self.variance_stderr
-        ends = [np.abs(np.sqrt(np.maximum(self.variance + k * error, 0)) - own) / abs(k) for k in REACHES]
-        found: np.ndarray = np.maximum.reduce(ends)
-        return found
 
     def within(self, share: float) -> np.ndarray:
         """The least width at which the root mean square distance from the limit is `share` of that at most.
@@ -69,10 +55,11 @@ class Correction:
         """
         known = np.abs(self.value) > (0 if self.stderr is None else ZERO * self.stderr)
         with np.errstate(all="ignore"):
-            aim = np.where(known, (share * np.abs(self.value)) ** 2, 0)
-            n = (self.variance + np.sqrt(self.variance**2 + 4 * aim * self.bias**2)) / (2 * aim)
-        certain = (self.variance == 0) & (self.bias == 0)
-        certain &= self.variance_stderr is None and self.bias_stderr is None
+            aim = np.where(known, share * np.abs(self.value), 0)
+            variance, bias = np.square(self.fluctuation / aim), self.bias / aim
+            n = (variance + np.sqrt(variance**2 + 4 * bias**2)) / 2
+        certain = (self.fluctuation == 0) & (self.bias == 0)
+        certain &= self.fluctuation_stderr is None and self.bias_stderr is None
         least = np.maximum(1, np.ceil(np.where(certain, 1, n) * (1 - 1e-12)))
         return np.where(np.isfinite(least), least, np.nan)
 
@@ -203,7 +190,7 @@ def _line(own: Correction, within: float | None, width: int | None, i: tuple[int
         parts += [f"n·bias {bias}"]
     else:
         parts += ["n·bias unknown"]
-    if np.isfinite(own.variance[i]):
+    if np.isfinite(own.fluctuation[i]):
         parts += [f"√n·fluctuation {_number(own.fluctuation[i], _at(own.fluctuation_stderr, i))}"]
         if variance := _fraction(own.exact, "variance", i):
             parts[-1] += f" (n·variance {variance})"

@@ -16,15 +16,31 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
+from tpc.core.expansion import ZERO
+
 THRESHOLD = 5.0  # in Gaussian standard deviations
 # with one width nothing separates the bias from a gap: a bias up to 10·scale/n is allowed
 ONE_WIDTH_BIAS = 10.0
 SLOPE_LIMIT, SLOPE_ERRORS = -0.25, 3.0
 MANY = 1e5  # degrees of freedom for which Student's distribution is the Gaussian
 FLOORS = {"float64": 1e-9, "float32": 1e-4}  # rounding, relative to what is compared
-ZERO = 5.0  # standard errors within which a limit is 0
 # what rounding leaves of a zero, relative to the other entries of an output, or to 1 if all are 0
 RESTS = {"float64": 4e-15, "float32": 2e-6}
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """An output at some widths, in ascending order, beside its limit."""
+
+    widths: Sequence[int]
+    # by width, [seeds, *shape]
+    values: Sequence[np.ndarray]
+    limit: np.ndarray
+    limit_stderr: np.ndarray
+
+    def widest(self, count: int) -> Measured:
+        """The same at so many of the widths."""
+        return Measured(self.widths[-count:], self.values[-count:], self.limit, self.limit_stderr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +115,12 @@ def rest(limit: np.ndarray, stderr: np.ndarray, relative: float) -> np.ndarray:
     return np.full(limit.shape, relative * (largest or 1.0))
 
 
-def gap(
-    widths: Sequence[int],
-    values: Sequence[np.ndarray],
-    limit: np.ndarray,
-    limit_stderr: np.ndarray,
-    dtype: str,
-    bias: np.ndarray | float = 0.0,
-) -> Gap:
-    """values: by width, [seeds, *shape]. dtype: the coarser precision, for rounding errors.
+def gap(measured: Measured, dtype: str, bias: np.ndarray | float = 0.0) -> Gap:
+    """dtype: the coarser precision, for rounding errors.
 
     bias: n times that of the means, as far as it is known to be large; what one width allows for it.
     """
+    widths, values, limit = measured.widths, measured.values, measured.limit
     seeds = [len(v) for v in values]
     a = extrapolation(widths, seeds)
     size = sizes(values, limit)  # what follows is in units of it: squares of what is tiny are not 0
@@ -118,8 +128,8 @@ def gap(
     variances = np.stack([(v / size).var(axis=0, ddof=1) / len(v) for v in values])
     estimate = np.tensordot(a, means, 1) - limit / size
     parts = np.square(a).reshape(-1, *[1] * limit.ndim) * variances
-    rounding = FLOORS[dtype] + rest(limit, limit_stderr, RESTS[dtype]) / size
-    variance = parts.sum(axis=0) + np.square(limit_stderr / size) + np.square(rounding)
+    rounding = FLOORS[dtype] + rest(limit, measured.limit_stderr, RESTS[dtype]) / size
+    variance = parts.sum(axis=0) + np.square(measured.limit_stderr / size) + np.square(rounding)
     stderr = np.sqrt(variance)
     allowed = np.zeros_like(limit)
     if len(widths) == 1:
@@ -144,17 +154,15 @@ def gaussian_equivalent(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:
     return out
 
 
-def rms_errors(
-    values: Sequence[np.ndarray], limit: np.ndarray, limit_stderr: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def rms_errors(measured: Measured) -> tuple[np.ndarray, np.ndarray]:
     """By width, the RMS over seeds and entries of the difference to the limit, and its standard error.
 
     Less the limit's own error.
     """
     rms, errors = [], []
-    for v in values:
-        squares = np.square(v - limit).reshape(len(v), -1).mean(axis=1)
-        mean = max(squares.mean() - np.square(limit_stderr).mean(), 0.0)
+    for v in measured.values:
+        squares = np.square(v - measured.limit).reshape(len(v), -1).mean(axis=1)
+        mean = max(squares.mean() - np.square(measured.limit_stderr).mean(), 0.0)
         rms.append(np.sqrt(mean))
         errors.append(squares.std(ddof=1) / np.sqrt(len(v)) / (2 * rms[-1]) if rms[-1] > 0 else 0.0)
     return np.array(rms), np.array(errors)

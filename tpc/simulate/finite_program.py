@@ -15,7 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from tpc.core.program import Program
 from tpc.core.table_reads import read_while_there
-from tpc.machine.memory import SURE, account, free_of_devices, require_memory
+from tpc.machine.memory import SURE, account, free_memory, free_of_devices, require_memory
 from tpc.machine.precision import precision
 from tpc.machine.processes import least, several
 from tpc.plan.options import Matrices
@@ -93,15 +93,13 @@ class FiniteProgram:
 
         Fewer than are of use if the compiler says that these take more than is free. Raises TpcError (TP604).
         """
-        devices = 1 if self.mesh is None else self.mesh.local_mesh.size
         _require_room_of_one(self.program, self.sizes, self.dtype, self.free, self.mesh)
-        left, size = SURE * free_of_devices(devices), self._most()
+        left, size = _left(self.mesh), self._most()
         needed = self.memory(size)
         while needed > left and size > 1:
             size = max(1, min(size // 2, int(size * left / needed)))
             needed = self.memory(size)
-            left = SURE * free_of_devices(devices)
-        size = self._agreed(size)
+            left = _left(self.mesh)
         require_memory(
             needed,
             self.program.name,
@@ -110,10 +108,6 @@ class FiniteProgram:
             of_program=True,
         )
         return size
-
-    def _agreed(self, size: int) -> int:
-        """The least of those of all processes that share the coordinates."""
-        return int(least(size)) if self.mesh is not None and several() else size
 
     def memory(self, size: int) -> float:
         """Bytes that a group of so many seeds takes on a device, by the compiler's account.
@@ -146,7 +140,8 @@ def require_room(
     Raises TpcError (TP604), WidthError.
     """
     kept = seeds * (A_SEED + 8.0 * sum(math.prod(output.shape) for output in program.outputs))
-    require_memory(kept, program.name, remedy="use fewer seeds", of_program=True)
+    free = _of_all(free_memory(), mesh)
+    require_memory(kept, program.name, free=free, remedy="use fewer seeds", of_program=True)
     sizes = widths(program, {name: np.asarray(value) for name, value in inputs.items()}, width)
     _require_room_of_one(program, sizes, dtype, undrawn(program, sizes, matrices), mesh)
 
@@ -159,7 +154,7 @@ def _require_room_of_one(
     mesh: Mesh | None,
 ) -> None:
     """The same of one seed: the share of its numbers that a device has."""
-    left = SURE * free_of_devices(1 if mesh is None else mesh.local_mesh.size)
+    left = _left(mesh)
     shares = 1 if mesh is None else mesh.size
     needed = float(np.dtype(dtype).itemsize * entries(program, sizes, free)) / shares
     require_memory(
@@ -169,6 +164,19 @@ def _require_room_of_one(
         remedy=_smaller(program, sizes, needed, left, free),
         of_program=True,
     )
+
+
+def _left(mesh: Mesh | None) -> float:
+    """Bytes of a device that may be planned on."""
+    return _of_all(SURE * free_of_devices(1 if mesh is None else mesh.local_mesh.size), mesh)
+
+
+def _of_all(free: float, mesh: Mesh | None) -> float:
+    """The least that a process has free of those that share the coordinates.
+
+    So all run as many seeds at once, or refuse: one that went on would wait for the others for ever.
+    """
+    return least(free) if mesh is not None and several() else free
 
 
 def _smaller(

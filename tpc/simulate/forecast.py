@@ -8,15 +8,14 @@ the next order is allowed for, or what is known of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from tpc.simulate.compare import ONE_WIDTH_BIAS, THRESHOLD, gaussian_equivalent
+from tpc.core.expansion import SHARE
+from tpc.simulate.compare import ONE_WIDTH_BIAS, THRESHOLD, Measured, gaussian_equivalent
 
-SHARE = 0.25  # of bias and spread, that is beyond their first order at `first_order_from`, by its meaning
 GAUSSIAN = 3.0  # its kurtosis: few seeds do not show a smaller one
 
 
@@ -74,18 +73,13 @@ class Forecast:
 
 
 def forecast(
-    widths: Sequence[int],
-    values: Sequence[np.ndarray],
-    limit: np.ndarray,
-    limit_stderr: np.ndarray,
+    measured: Measured,
     predicted: Predicted,
     rounding: float,
 ) -> Forecast:
-    """At widths at which the first order holds.
-
-    values: by width, [seeds, *shape]. rounding: what of the values is put down to it.
-    """
-    n = np.asarray(widths, dtype=float).reshape(-1, *[1] * limit.ndim)
+    """At widths at which the first order holds. rounding: what of the values is put down to it."""
+    values, limit = measured.values, measured.limit
+    n = np.asarray(measured.widths, dtype=float).reshape(-1, *[1] * limit.ndim)
     seeds = np.asarray([len(v) for v in values], dtype=float).reshape(n.shape)
     means, variances = (np.stack([f(v) for v in values]) for f in (_mean, _variance))
     bias, variance = predicted.bias, predicted.variance
@@ -109,7 +103,7 @@ def forecast(
         seeds,
         n,
         np.maximum(np.sqrt(next_order) * ONE_WIDTH_BIAS, size * beyond),
-        limit_stderr,
+        measured.limit_stderr,
     )
     of_variance = _against(
         (variance, variance_error),
@@ -119,7 +113,7 @@ def forecast(
         n,
         np.maximum(next_order * ONE_WIDTH_BIAS, np.maximum(variance, 0) * beyond),
     )
-    return Forecast(of_bias, of_variance, predicted.first_order_from, np.full(limit.shape, len(widths)))
+    return Forecast(of_bias, of_variance, predicted.first_order_from, np.full(limit.shape, len(n)))
 
 
 def _against(

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from tpc.simulate.compare import Gap, gap
+from tpc.simulate.compare import Gap, Measured, gap
 from tpc.simulate.forecast import Agreement, Forecast, Predicted, forecast
 
 T = TypeVar("T")
@@ -30,44 +30,30 @@ def usable_widths(widths: Sequence[int], predicted: Predicted | None, shape: tup
     return np.broadcast_to(found, shape)
 
 
-def judged_gap(
-    widths: Sequence[int],
-    values: Sequence[np.ndarray],
-    limit: np.ndarray,
-    limit_stderr: np.ndarray,
-    dtype: str,
-    predicted: Predicted | None,
-) -> Gap:
+def judged_gap(measured: Measured, dtype: str, predicted: Predicted | None) -> Gap:
     """The gap of every entry at its usable widths, or at the widest one."""
-    usable = usable_widths(widths, predicted, limit.shape)
+    usable = usable_widths(measured.widths, predicted, measured.limit.shape)
     bias = 0.0 if predicted is None else np.where(usable == 0, np.nan_to_num(predicted.bias), 0)
 
     def at(count: int) -> Gap:
-        return gap(widths[-count:], values[-count:], limit, limit_stderr, dtype, bias)
+        return gap(measured.widest(count), dtype, bias)
 
     parts = _by_count(np.maximum(usable, 1), at)
     names = ("estimate", "stderr", "sigma", "allowed")
     return Gap(**{name: _merged([(which, getattr(own, name)) for which, own in parts]) for name in names})
 
 
-def judged_forecast(
-    widths: Sequence[int],
-    values: Sequence[np.ndarray],
-    limit: np.ndarray,
-    limit_stderr: np.ndarray,
-    predicted: Predicted,
-    rounding: float,
-) -> Forecast:
+def judged_forecast(measured: Measured, predicted: Predicted, rounding: float) -> Forecast:
     """The forecast of every entry at its usable widths; where there is none it is not judged."""
-    usable = usable_widths(widths, predicted, limit.shape)
+    widths = len(measured.widths)
+    usable = usable_widths(measured.widths, predicted, measured.limit.shape)
 
     def at(count: int) -> Forecast:
-        some = count or len(widths)
-        return forecast(widths[-some:], values[-some:], limit, limit_stderr, predicted, rounding)
+        return forecast(measured.widest(count or widths), predicted, rounding)
 
     parts = _by_count(usable, at)
     bias, variance = (
-        _merged_agreement([(which, getattr(own, name)) for which, own in parts], usable, len(widths))
+        _merged_agreement([(which, getattr(own, name)) for which, own in parts], usable, widths)
         for name in ("bias", "variance")
     )
     return Forecast(bias, variance, predicted.first_order_from, usable)

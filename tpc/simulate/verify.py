@@ -19,6 +19,7 @@ from tpc.simulate.compare import (
     RESTS,
     THRESHOLD,
     Gap,
+    Measured,
     Slope,
     fitted_slope,
     rest,
@@ -236,7 +237,8 @@ def _compare(
         FLOORS[dtype] * float(np.max(np.abs(limit), initial=0)),
         float(np.max(rest(limit, error, RESTS[dtype]), initial=0)),
     )
-    rms, rms_errs = rms_errors(values, limit, error)
+    measured = Measured(widths, values, limit, error)
+    rms, rms_errs = rms_errors(measured)
     rows = tuple(
         _at_width(n, v, limit, error, float(r), float(e))
         for n, v, r, e in zip(widths, values, rms, rms_errs, strict=True)
@@ -249,9 +251,9 @@ def _compare(
         limit,
         None if stderr is None else error,
         rows,
-        judged_gap(widths, values, limit, error, dtype, predicted),
+        judged_gap(measured, dtype, predicted),
         slope,
-        None if predicted is None else judged_forecast(widths, values, limit, error, predicted, rounding),
+        None if predicted is None else judged_forecast(measured, predicted, rounding),
     )
 
 
