@@ -7,7 +7,13 @@ import subprocess
 import sys
 import tempfile
 
+import hypothesis
 import pytest
+
+# what properties are tried on is the same in every run, of the gate too; `--hypothesis-profile=explore` tries others
+hypothesis.settings.register_profile("same", derandomize=True, database=None)
+hypothesis.settings.register_profile("explore", derandomize=False, database=None, print_blob=True)
+hypothesis.settings.load_profile("same")
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 COMPILED = {

@@ -18,7 +18,7 @@ affine = st.builds(Affine.of, whole, st.dictionaries(st.sampled_from(NAMES), who
 rational = st.fractions(-4, 4, max_denominator=6)
 exponent = st.builds(Exponent.of, rational, st.dictionaries(st.sampled_from(NAMES), rational, max_size=3))
 places = st.fixed_dictionaries(dict.fromkeys(NAMES, whole))
-quick = settings(max_examples=60, deadline=None, derandomize=True)
+quick = settings(max_examples=60, deadline=None)
 
 
 @quick

@@ -25,7 +25,7 @@ from tpc.core.wellformed import verified
 
 NUMPY = Namespace(np, scipy.special)
 rational = st.fractions(-50, 50, max_denominator=40)
-quick = settings(max_examples=80, deadline=None, derandomize=True)
+quick = settings(max_examples=80, deadline=None)
 
 
 # numbers

@@ -24,7 +24,7 @@ from tpc.diagnostics.diagnostic import (
 )
 from tpc.diagnostics.spans import Span
 
-quick = settings(max_examples=80, deadline=None, derandomize=True)
+quick = settings(max_examples=80, deadline=None)
 TEXT = "width n\nvector u : n ~ N(0, 1)\n\toutput m = mean(v^2)\n"
 V = Label(Span(3, 18, 3, 19), "not defined")
 

@@ -50,7 +50,7 @@ T = Affine.var("t")
 POINTS = {"x": np.array([-1.5, 0.25, 2.0]), "y": np.array([0.5, -0.75, 1.0])}
 SCALARS = {"c": 0.7, "k": 2}
 RANGES = (("t", Affine(3)),)
-quick = settings(max_examples=60, deadline=None, derandomize=True)
+quick = settings(max_examples=60, deadline=None)
 
 
 def written(x, space=None):

@@ -16,7 +16,7 @@ from tpc.emit.library import FILES, HELPERS, global_names, in_order, library, na
 from tpc.emit.python import WIDEST, Assign, Def, Py, Return, print_statements
 from tpc.emit.unused import names_read, without_unused
 
-quick = settings(max_examples=80, deadline=None, derandomize=True)
+quick = settings(max_examples=80, deadline=None)
 VALUES = {"a": 2.0, "b": -3.0, "c": 0.5}
 
 

@@ -290,7 +290,7 @@ def networks(draw):
     return "\n".join(lines) + "\n"
 
 
-@settings(max_examples=int(os.environ.get("TPC_COVARIANCES", "2")), deadline=None, derandomize=True)
+@settings(max_examples=int(os.environ.get("TPC_COVARIANCES", "2")), deadline=None)
 @given(networks())
 def test_random_networks_agree_with_points(text):
     agree(tpc.parse(text), {"xs": np.random.default_rng(1).standard_normal((3, 2))})

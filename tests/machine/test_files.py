@@ -21,7 +21,7 @@ from tpc.machine.files import (
     write_whole,
 )
 
-quick = settings(max_examples=30, deadline=None, derandomize=True)
+quick = settings(max_examples=30, deadline=None)
 kept = arrays.arrays(
     st.sampled_from([np.float64, np.float32, np.int64, np.bool_, np.uint16]),
     arrays.array_shapes(min_dims=0, max_dims=3, max_side=4),

@@ -17,7 +17,7 @@ from tpc.show.draw import LONGEST, NODES, label_lines, quoted, style_of, to_dot
 from tpc.show.entries import MOST_SHOWN, End, end_of, plain, print_entries, print_finite
 from tpc.show.layered import Edge, layered
 
-quick = settings(max_examples=60, deadline=None, derandomize=True)
+quick = settings(max_examples=60, deadline=None)
 shapes = arrays.array_shapes(min_dims=0, max_dims=3, max_side=5)
 floats = arrays.arrays(np.float64, shapes, elements=st.sampled_from([1.0, -2.5, np.nan, np.inf]))
 

@@ -47,7 +47,7 @@ def larger(parts):
     )
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=400, deadline=None)
 @given(st.recursive(names | numbers, larger, max_leaves=12))
 def test_a_printed_tree_is_parsed_as_the_same(x):
     text = f"x = {print_tree(x)}\n"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Expr, Gather, Index, Position, Sum, Value
+from tpc.core.expr import ZERO, Constant, Expr, Gather, Index, Number, Position, Sum, Value, children, walk
 from tpc.core.numeric import Namespace, evaluate
 from tpc.core.program import Axis, Gaussians
 from tpc.core.traverse import substitute
@@ -68,3 +68,14 @@ def covariance(group: Gaussians, inputs: Inputs) -> np.ndarray:
     """[*axes, k, k]."""
     rows = [np.stack([law_number(x, inputs, group.axes) for x in row], axis=-1) for row in group.covariance]
     return np.stack(rows, axis=-2)
+
+
+def is_zero(x: Expr) -> bool:
+    """Whether `x` is 0 whatever the inputs are, which log(1) is, too."""
+    return x == ZERO or (is_constant(x) and law_number(x, {}, ()) == 0)
+
+
+def is_constant(x: Expr) -> bool:
+    nodes = list(walk(x))
+    known = all(node.count.constant is not None for node in nodes if isinstance(node, Sum))
+    return known and all(isinstance(leaf, Number | Constant) for leaf in nodes if not children(leaf))

@@ -26,10 +26,8 @@ from tpc.core.expr import (
     OuterProduct,
     Pow,
     Ref,
-    Sum,
     Value,
     add,
-    children,
     coefficient,
     divide,
     is_vector,
@@ -44,7 +42,7 @@ from tpc.core.expr import (
     values,
     walk,
 )
-from tpc.core.laws import law_number
+from tpc.core.laws import is_constant, is_zero, law_number
 from tpc.core.program import Family, MatMul, Moment, Nonlin, OuterMul, OuterNonlin, Scalar
 from tpc.core.spectral import SPECTRAL, SpectralMap, is_spectral, of_constants, spectral_map
 from tpc.core.traverse import free_variables
@@ -103,13 +101,13 @@ class ExpressionLowering:
 
         Raises RefusedError in these cases.
         """
-        if isinstance(x, Pow) and x.base == ZERO and isinstance(x.exponent, Number) and x.exponent.value < 0:
-            raise RefusedError(catalogue.kinds.division_by_zero(node.span))
         if isinstance(x, Pow) and is_constant(x):
             value = law_number(x, {}, ())
+            if is_zero(x.base) and law_number(x.exponent, {}, ()) < 0:
+                raise RefusedError(catalogue.kinds.division_by_zero(node.span))
             if isinf(value):
                 raise RefusedError(catalogue.kinds.overflow(node.span))
-            if value == 0 and x.base != ZERO:
+            if value == 0 and not is_zero(x.base):
                 raise RefusedError(catalogue.kinds.underflow(node.span))
         if isinstance(x, Number) and max(abs(x.value.numerator), x.value.denominator) > LARGEST:
             large, small = abs(x.value) > LARGEST, 0 < abs(x.value) * LARGEST < 1
@@ -138,7 +136,7 @@ class ExpressionLowering:
         factors: list[Expr] = [parts[0]]
         constant: Expr = coefficient(parts[0])
         for op, x, operand in zip(operators, parts[1:], operands[1:], strict=True):
-            if op == "/" and x == ZERO:
+            if op == "/" and is_zero(x):
                 raise RefusedError(catalogue.kinds.division_by_zero(operand.span))
             factors.append(x if op == "*" else divide(ONE, x))
             constant = self.checked(mul(constant, coefficient(factors[-1])), operand)
@@ -392,9 +390,3 @@ class ExpressionLowering:
         uses = [sum(x == slot for x in walk(body)) for slot in slots]
         given = {slot: self.shared(arg, count) for slot, arg, count in zip(slots, args, uses, strict=True)}
         return self.checked(replace(body, lambda x: given.get(x) if isinstance(x, Value) else None), node)
-
-
-def is_constant(x: Expr) -> bool:
-    nodes = list(walk(x))
-    known = all(node.count.constant is not None for node in nodes if isinstance(node, Sum))
-    return known and all(isinstance(leaf, Number | Constant) for leaf in nodes if not children(leaf))
