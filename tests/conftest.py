@@ -10,7 +10,7 @@ import tempfile
 import hypothesis
 import pytest
 
-# what properties are tried on is the same in every run, of the gate too; `--hypothesis-profile=explore` tries others
+# properties are tried on the same in every run, the gate's too, and with `--hypothesis-profile=explore` on others
 hypothesis.settings.register_profile("same", derandomize=True, database=None)
 hypothesis.settings.register_profile("explore", derandomize=False, database=None, print_blob=True)
 hypothesis.settings.load_profile("same")

@@ -123,9 +123,11 @@ def test_refused(text, code):
     assert refused(text) == code
 
 
-@pytest.mark.parametrize("zero", ["0", "2 - 2", "w*0", "relu(0)", "2*relu(0 - 1)", "exp(0) - 1", "log(1)", "erf(0)/3"])
+@pytest.mark.parametrize(
+    "zero", ["0", "2 - 2", "w*0", "relu(0)", "2*relu(0 - 1)", "exp(0) - 1", "log(1)", "erf(0)/3"]
+)
 def test_what_is_zero_is_not_divided_by(zero):
-    """Whatever it is written as, and wherever in a product: constants of other values are as large as they are."""
+    """Whatever it is written as, and wherever in a product; powers of it are what they are."""
     assert refused(f"y = w/({zero})\n") == refused(f"y = 2/({zero})/3\n") == "TP215"
     assert refused(f"y = 1 + w*({zero})^(-1/2)\n") == "TP215"
     lowered(f"y = w + ({zero})^2\n")
