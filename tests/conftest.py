@@ -10,7 +10,7 @@ import tempfile
 import hypothesis
 import pytest
 
-# properties are tried on the same in every run, the gate's too, and with `--hypothesis-profile=explore` on others
+# properties are tried on the same in every run, the gate's too; `--hypothesis-profile=explore` tries others
 hypothesis.settings.register_profile("same", derandomize=True, database=None)
 hypothesis.settings.register_profile("explore", derandomize=False, database=None, print_blob=True)
 hypothesis.settings.load_profile("same")
