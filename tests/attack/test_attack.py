@@ -88,6 +88,7 @@ FOUND = {
         NOISE.format("0, 0", "1", "table A : n x n = sign(outer(u, v))\noutput a = mean(A^2*n)"),
         "derive: TP801",
     ),
+    "a comparison of vectors as an output": (APART.format("output s = 1 >= v"), "check: TP208"),
 }
 
 

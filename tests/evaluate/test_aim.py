@@ -156,6 +156,13 @@ def test_more_repeats_and_then_more_points(evaluator):
     for error, samples in ((0.1, 512), (0.041, 512), (0.039, 256)):
         many = following(plan, plan, shortfall(claims(error), aim), aim, 0, 1e9)
         assert (many.samples, many.repeats) == (samples, 4)
+    # in many dimensions they do not go down faster than with repeats, which are not compiled for
+    layout = replace(plan.layout, capacity=dict.fromkeys(plan.layout.capacity, 100))
+    deep = replace(plan, layout=layout)
+    assert plan.gaussians < 64 < deep.gaussians
+    for error, size in ((0.02, (128, 21)), (0.0245, (128, 32)), (0.03, (256, 4))):
+        own = following(deep, deep, shortfall(claims(error), aim), aim, 0, 1e9)
+        assert (own.samples, own.repeats) == size
     scarce = following(plan, plan, shortfall(claims(0.1), aim), aim, 0, 300)
     assert scarce.samples == 256
     biased = following(plan, plan, shortfall(claims(0.015, 0.014), aim), aim, 0, 1e9)

@@ -20,7 +20,9 @@ from tpc.plan.plan_points import fewest
 DEFAULT, SMALL = 0.01, 0.1
 TIMES = 8  # as long as the first plan such a run may take
 LONGEST = 3600.0  # predicted seconds that a run with an error of its own may take
-MOST_REPEATS = 4  # times the repeats of the plan, before points are added
+# times the repeats of the plan, before points are added: of many Gaussians, more of them are worth
+# no more than more repeats, and another number of points is a compilation
+FEW, MOST_REPEATS, MOST_OF_MANY = 64, 4, 8
 LEAPS = (4, 2)  # times the points: each number of them is a compilation
 POINTS = 1 << 22  # and no more points than that
 SPARE = 1.3  # of repeats, as their spread is only known to a quarter
@@ -130,7 +132,8 @@ def following(
     large.
     """
     needed = math.ceil(plan.repeats * short.ratio**2 * SPARE)
-    if not short.biased and plan.repeats < needed <= MOST_REPEATS * first.repeats:
+    most_repeats = first.repeats * (MOST_REPEATS if plan.gaussians <= FEW else MOST_OF_MANY)
+    if not short.biased and plan.repeats < needed <= most_repeats:
         steps = [replace(plan, repeats=needed)]
     else:
         leaps = [times for times in LEAPS if times <= max(short.ratio, min(LEAPS))]

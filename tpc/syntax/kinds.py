@@ -59,7 +59,7 @@ class Kinds:
         """The kind of the right side of a definition inside `loops`."""
         self.loops, self.stamp = tuple(loops), stamp
         kind = self.infer(value, {loop.variable: Local(SCALAR, Affine.var(loop.variable)) for loop in loops})
-        if kind == CONDITION:
+        if kind.name == CONDITION.name:
             self.errors.append(catalogue.kinds.condition_misplaced(value.span))
             return UNKNOWN
         return kind
