@@ -1,8 +1,11 @@
 """Memory, Ctrl-C and precision, as far as a process can be asked."""
 
+import importlib
 import os
 import signal
+import sys
 import threading
+import time
 from concurrent.futures import Future
 from types import SimpleNamespace
 
@@ -13,7 +16,7 @@ import pytest
 
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.machine import memory
-from tpc.machine.interrupt import Interruptible
+from tpc.machine.interrupt import Interruptible, interruptible_process
 from tpc.machine.memory import (
     account,
     free_memory,
@@ -112,6 +115,65 @@ def test_without_an_interrupt_nothing_happens():
         safe.wait(jnp.ones(2))
         safe.check()
         assert safe.result(done) == 7
+
+
+class Interrupted:
+    """Ctrl-C comes while it is thrown away, where Python ignores what is raised."""
+
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+def destroyed_twice():
+    """The first Ctrl-C is noted by what is entered, the second raised in a destructor."""
+    with Interruptible():
+        signal.raise_signal(signal.SIGINT)
+        destroyed()
+
+
+def destroyed():
+    Interrupted()
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("run", [destroyed, destroyed_twice])
+def test_an_interrupt_that_python_would_ignore_comes_again(run):
+    hook, start = sys.unraisablehook, time.monotonic()
+    with interruptible_process(), pytest.raises(KeyboardInterrupt):
+        run()
+    assert time.monotonic() - start < 50
+    assert sys.unraisablehook is hook
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_else_python_ignores_it_says():
+    class Faulty:
+        def __del__(self):
+            raise ValueError("in a destructor")
+
+    said = []
+    hook, sys.unraisablehook = sys.unraisablehook, lambda what: said.append(str(what.exc_value))
+    try:
+        with interruptible_process():
+            Faulty()
+    finally:
+        sys.unraisablehook = hook
+    assert said == ["in a destructor"]
+
+
+def test_an_interrupt_leaves_no_module_half_imported(tmp_path, monkeypatch):
+    (tmp_path / "interrupted_half.py").write_text("import signal\nsignal.raise_signal(2)\nwhole = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with interruptible_process():
+        assert importlib.import_module("interrupted_half").whole
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(60)
+
+
+def test_an_interrupt_that_comes_too_late_is_none():
+    with interruptible_process():
+        Interrupted()
+    time.sleep(0.1)
 
 
 def test_handlers_of_others_are_left_alone():

@@ -80,13 +80,15 @@ def _guarded(argv: Sequence[str] | None) -> int:
     An OSError of standard output, which has no file's name, is raised.
     """
     from tpc.diagnostics.diagnostic import TpcError
+    from tpc.machine.interrupt import interruptible_process
     from tpc.machine.memory import refusing
 
     words, top = list(sys.argv[1:] if argv is None else argv), parser()
     top.require_known(words)
     arguments = top.parse_args(words)
     try:
-        with refusing(str(arguments.file)), _installed(str(arguments.file)), _cached(arguments):
+        file = str(arguments.file)
+        with interruptible_process(), refusing(file), _installed(file), _cached(arguments):
             return int(arguments.command(arguments))
     except TpcError as error:
         partial = getattr(error, "partial", None)  # what came before values stopped being finite

@@ -1,15 +1,87 @@
 """Ctrl-C heeded where it is safe.
 
-A KeyboardInterrupt inside JAX's tracing or compilation may get lost there, or end the process.
+A KeyboardInterrupt inside JAX's tracing or compilation, an import or what Python calls by itself may get lost
+there, or end the process.
 """
 
 from __future__ import annotations
 
+import _thread
 import signal
+import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
+
+LATER = 0.05  # seconds until a Ctrl-C that came where it cannot be heeded comes again
+IMPORTING = "<frozen importlib"
+
+
+@contextmanager
+def interruptible_process() -> Iterator[None]:
+    """While it is entered no Ctrl-C is lost in a destructor or a callback of the garbage collector, whose
+    exceptions Python ignores, and none leaves a module half imported: it comes again a moment later.
+
+    Outside the main thread, and where a program handles the signal itself, nothing is changed.
+    """
+    if not _ours_to_handle():
+        yield
+        return
+    hook = sys.unraisablehook
+
+    def not_ignored(what: sys.UnraisableHookArgs) -> None:
+        if issubclass(what.exc_type, KeyboardInterrupt):
+            _come_again()
+        else:
+            hook(what)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    sys.unraisablehook = not_ignored
+    try:
+        yield
+    finally:
+        for thread in threading.enumerate():
+            if isinstance(thread, threading.Timer) and thread.function is _interrupt_main:
+                thread.cancel()
+        sys.unraisablehook = hook
+        signal.signal(signal.SIGINT, before)
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Handles the signal: raises KeyboardInterrupt, but for an import, at whose end it does."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(IMPORTING):
+            _come_again()
+            return
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+def _come_again() -> None:
+    timer = threading.Timer(LATER, _interrupt_main)
+    timer.daemon = True
+    timer.start()
+
+
+def _interrupt_main() -> None:
+    """Sends the main thread the signal, which ends what it waits for, too, where the system can."""
+    if sys.platform == "win32":
+        _thread.interrupt_main()
+    else:
+        main = threading.main_thread().ident
+        assert main is not None
+        signal.pthread_kill(main, signal.SIGINT)
+
+
+def _ours_to_handle() -> bool:
+    """Whether this is the main thread, with Python's own handling of the signal, or the one here."""
+    return threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) in (
+        signal.default_int_handler,
+        interrupt,
+    )
 
 
 class Interruptible:
@@ -25,10 +97,7 @@ class Interruptible:
         self.before: Any = None
 
     def __enter__(self) -> Interruptible:
-        if (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        ):
+        if _ours_to_handle():
             self.before = signal.signal(signal.SIGINT, self._note)
         return self
 
