@@ -69,20 +69,18 @@ def build(body: Sequence[Op], around: Regions = ()) -> tuple[Node, ...]:
     nodes: list[Node] = []
     for op in body:
         if not isinstance(op, For):
-            nodes.append(
-                Leaf(
-                    op
-                    if isinstance(op, Product)
-                    else replace(op, phi=_without_empty_sums(op.phi, ranges(around))),
-                    around,
-                )
-            )
-            continue
-        if bounds(op.count, ranges(around))[1] > 0:
+            nodes.append(_leaf(op, around))
+        elif bounds(op.count, ranges(around))[1] > 0:
             region = Region.around_body(op, around, partial(build, op.body))
             if region.body:
                 nodes.append(region)
     return tuple(nodes)
+
+
+def _leaf(op: Instruction, around: Regions) -> Leaf:
+    if not isinstance(op, Product):
+        op = replace(op, phi=_without_empty_sums(op.phi, ranges(around)))
+    return Leaf(op, around)
 
 
 def _without_empty_sums(x: Expr, around: Ranges) -> Expr:
