@@ -11,7 +11,7 @@ from tpc.core.program import Instruction, Moment, Nonlin, OuterNonlin, Product, 
 from tpc.core.storage import Leaf, Region
 from tpc.core.traverse import ref_variables
 from tpc.emit import python as py
-from tpc.emit.identifiers import local_name
+from tpc.emit.identifiers import fixed_name
 from tpc.emit.pointwise import on_whole_arrays
 from tpc.emit.python import Assign, Py
 from tpc.emit.round_arrays import covered, in_a_row, is_whole, nest_of, put_together, stacked_axis
@@ -195,7 +195,7 @@ def pointwise(body: Body, region: Region, frame: Frame) -> bool:
     comment = body.comments.of(leaf.op, nest[::-1])
     assert lie is not None
     fixed = {**held.fixed, **{a: i for a, i in lie.fixed.items() if a in held.kept}}
-    name = body.names.fresh(local_name(held.family, [fixed[a] for a in sorted(fixed)]))
+    name = body.names.fresh(fixed_name(held.family, fixed))
     frame.statements.append(Assign((name,), value, comment))
     put_together(body, leaf, region, frame, held, lie, name)
     return True
