@@ -46,6 +46,13 @@ class Region:
     def greatest(self) -> int:
         return max(0, bounds(self.loop.count, ranges(self.around))[1])
 
+    def nest(self) -> list[Region]:
+        """The region and the loops that are all there is in it."""
+        nest = [self]
+        while len(nest[-1].body) == 1 and isinstance(deeper := nest[-1].body[0], Region):
+            nest.append(deeper)
+        return nest
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Leaf:

@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from tpc.emit.body import Body
 
 
-def nest_of(region: Region) -> list[Region]:
-    """The region and the loops that are all there is in it."""
-    nest = [region]
-    while len(nest[-1].body) == 1 and isinstance(deeper := nest[-1].body[0], Region):
-        nest.append(deeper)
-    return nest
-
-
 def in_a_row(region: Region, lie: Stacking) -> bool:
     """Whether the rounds' members are a slice of the array."""
     return region.loop.count.constant is not None and not (lie.index - Affine.var(region.variable)).variables
