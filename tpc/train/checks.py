@@ -207,9 +207,7 @@ def adapt_target(scene: Scene, node: tree.Adapted, adapted: Container[str]) -> s
 
     adapted: those that there are.
     """
-    base, index = (
-        (node.target.base, node.target.index) if isinstance(node.target, tree.Indexed) else (node.target, ())
-    )
+    base, index = tree.base_and_index(node.target)
     if not isinstance(base, tree.Name) or [i.name if isinstance(i, tree.Name) else "" for i in index] != [
         c.variable.name for c in node.clauses
     ]:

@@ -193,9 +193,7 @@ def outer_of(statements: tuple[tree.Statement, ...], loops: tuple[tree.Range, ..
                 for item in items:
                     found[item.name.name] = Outer(width, tuple(axis.count for axis in item.axes))
             case tree.Define(target=target, clauses=clauses):
-                base, index = (
-                    (target.base, target.index) if isinstance(target, tree.Indexed) else (target, ())
-                )
+                base, index = tree.base_and_index(target)
                 if isinstance(base, tree.Name):
                     once = base.name not in found
                     found[base.name] = Outer(
