@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 
     from tpc.core.program import Program
     from tpc.corrections import Correction
+    from tpc.diagnostics.diagnostic import TpcError
     from tpc.evaluate.result import Result
+    from tpc.simulate.samples import Samples
 
 
 PATIENCE = 120.0  # predicted seconds that `verify` spends on what it compares finite width with
@@ -96,16 +98,17 @@ def simulate(arguments: argparse.Namespace) -> int:
         together, lambda: sample(program, inputs, arguments.width, arguments, arguments.save, devices)
     )
     error = error_of(diverged_widths([samples]), arguments)
+    _show_samples(samples, arguments, error)
+    return INTERRUPTED if samples.interrupted else OK if error is None else REFUSED
+
+
+def _show_samples(samples: Samples, arguments: argparse.Namespace, error: TpcError | None) -> None:
+    """Prints them, with the quantiles and histograms that are asked for."""
     quantiles = samples.quantiles(arguments.quantiles) if arguments.quantiles else None
     asked = arguments.histogram or arguments.bins
     histograms = samples.histogram(arguments.bins) if asked else None
-    show(
-        arguments,
-        samples.described(quantiles, histograms),
-        samples_to_json(samples, quantiles, histograms),
-        error,
-    )
-    return INTERRUPTED if samples.interrupted else OK if error is None else REFUSED
+    text = samples.described(quantiles, histograms)
+    show(arguments, text, samples_to_json(samples, quantiles, histograms), error)
 
 
 def _require_bins(arguments: argparse.Namespace) -> None:

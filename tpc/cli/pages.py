@@ -21,12 +21,9 @@ def add_help(commands: Any) -> None:
 
 
 def print_help(arguments: argparse.Namespace) -> int:
-    from tpc.cli.main import parser
-    from tpc.machine.shipped import page, pages, title
-
-    known, topic = pages(), arguments.topic
+    topic = arguments.topic
     if topic is None:
-        told = {name: title(page(path)) for name, path in known.items()}
+        told = _titles()
         size = max(map(len, told))
         text = "\n".join(f"{name:{size}}  {words}" for name, words in told.items())
         print(
@@ -35,15 +32,29 @@ def print_help(arguments: argparse.Namespace) -> int:
             else f"{text}\n\n`tpc help TOPIC` prints a page, `tpc help COMMAND` its help."
         )
         return OK
-    commands = parser().commands.choices
-    if topic in commands:
-        text = commands[topic].format_help()
-    elif topic.lower() in known:
-        text = page(known[topic.lower()])
-    else:
-        raise _unknown("topic", topic, [*known, *commands])
+    text = _help_on(topic)
     print(json.dumps({"topic": topic, "text": text}) if arguments.json else text.rstrip())
     return OK
+
+
+def _titles() -> dict[str, str]:
+    """What every page is called, by topic."""
+    from tpc.machine.shipped import page, pages, title
+
+    return {name: title(page(path)) for name, path in pages().items()}
+
+
+def _help_on(topic: str) -> str:
+    """A command's help, or a page. Raises TpcError for what is neither."""
+    from tpc.cli.main import parser
+    from tpc.machine.shipped import page, pages
+
+    known, commands = pages(), parser().commands.choices
+    if topic in commands:
+        return str(commands[topic].format_help())
+    if topic.lower() in known:
+        return page(known[topic.lower()])
+    raise _unknown("topic", topic, [*known, *commands])
 
 
 def add_explain(commands: Any) -> None:

@@ -40,27 +40,24 @@ def read(
 
 def load(arguments: argparse.Namespace) -> tuple[Program, dict[str, np.ndarray]]:
     """The program, its dims as set, and the values given for its inputs."""
-    from tpc.diagnostics import catalogue
-    from tpc.diagnostics.diagnostic import TpcError
     from tpc.pipeline import dims_in, parse
 
     name, text, dims, settings = read(arguments)
     program = parse(text, name=name, dims=dims)
     data = _data_of(program, arguments.data)
-    unknown = [s for s in settings if s not in {item.name for item in program.inputs}]
-    if unknown:
-        raise TpcError(
-            [
-                catalogue.inputs.unknown_setting(
-                    s, sorted({i.name for i in program.inputs} | dims_in(text, name))
-                )
-                for s in unknown
-            ],
-            name,
-        )
+    inputs = {item.name for item in program.inputs}
+    if unknown := [setting for setting in settings if setting not in inputs]:
+        _refuse_settings(unknown, inputs | dims_in(text, name), name)
     for note in program.notes:
         say(f"note: {note}")
     return program, {**data, **settings}
+
+
+def _refuse_settings(unknown: Sequence[str], known: set[str], name: str) -> None:
+    from tpc.diagnostics import catalogue
+    from tpc.diagnostics.diagnostic import TpcError
+
+    raise TpcError([catalogue.inputs.unknown_setting(s, sorted(known)) for s in unknown], name)
 
 
 def _data_of(program: Program, paths: Sequence[Path]) -> dict[str, np.ndarray]:
@@ -70,21 +67,26 @@ def _data_of(program: Program, paths: Sequence[Path]) -> dict[str, np.ndarray]:
     """
     from tpc.core.greek import normalise
     from tpc.core.inputs import load_data
-    from tpc.diagnostics.catalogue.words import similar
-    from tpc.diagnostics.diagnostic import legible
 
     known, found = [item.name for item in program.inputs], dict[str, Any]()
     for path in paths:
         for name, array in load_data(path).items():
             if normalise(name) not in known:
-                meant = similar(name, known)
-                said = f"`{name}` in {path.name} is no input of the program, and is ignored"
-                say(f"note: {legible(said)}" + (f"; {meant}" if meant else ""))
+                _say_ignored(path, name, known)
             elif name in found:
                 _refuse_twice(path, name)
             else:
                 found[name] = array
     return found
+
+
+def _say_ignored(path: Path, name: str, known: Sequence[str]) -> None:
+    from tpc.diagnostics.catalogue.words import similar
+    from tpc.diagnostics.diagnostic import legible
+
+    meant = similar(name, known)
+    said = f"`{name}` in {path.name} is no input of the program, and is ignored"
+    say(f"note: {legible(said)}" + (f"; {meant}" if meant else ""))
 
 
 def _refuse_twice(path: Path, name: str) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tpc.core.program import Program
+    from tpc.diagnostics.diagnostic import Diagnostic
 
 # what belongs to a single run, by option
 ALONE = {"widths": "--widths", "checkpoint": "--checkpoint", "coordinator": "--coordinator"}
@@ -60,13 +61,7 @@ def _axes(arguments: argparse.Namespace, given: dict[str, np.ndarray]) -> dict[s
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.evaluate.sweep import parse_sweep
 
-    wrong = [
-        catalogue.running.bad_option(option, "belongs to a single run, and not to a --sweep")
-        for name, option in ALONE.items()
-        if getattr(arguments, name)
-    ]
-    if arguments.plot is not None and len(arguments.sweeps) > 2:
-        wrong.append(catalogue.running.bad_option("--plot", "shows a --sweep over one input or two"))
+    wrong = _misplaced_options(arguments)
     axes: dict[str, Any] = {}
     for text in arguments.sweeps:
         name, values = parse_sweep(text)
@@ -76,3 +71,17 @@ def _axes(arguments: argparse.Namespace, given: dict[str, np.ndarray]) -> dict[s
     if wrong:
         raise TpcError(wrong, str(arguments.file))
     return axes
+
+
+def _misplaced_options(arguments: argparse.Namespace) -> list[Diagnostic]:
+    """What is given and a sweep does not have."""
+    from tpc.diagnostics import catalogue
+
+    wrong = [
+        catalogue.running.bad_option(option, "belongs to a single run, and not to a --sweep")
+        for name, option in ALONE.items()
+        if getattr(arguments, name)
+    ]
+    if arguments.plot is not None and len(arguments.sweeps) > 2:
+        wrong.append(catalogue.running.bad_option("--plot", "shows a --sweep over one input or two"))
+    return wrong

@@ -56,13 +56,7 @@ def differentiate(x: Expr, seed: Callable[[Expr], Expr | None], *, across_where:
             case Add(terms):
                 return add(*(d(term) for term in terms))
             case Mul(factors):
-                return add(
-                    *(
-                        mul(*factors[:i], d(f), *factors[i + 1 :])
-                        for i, f in enumerate(factors)
-                        if d(f) != ZERO
-                    )
-                )
+                return _product(factors, [d(factor) for factor in factors])
             case Pow(base, exponent):
                 return add(_power_base(base, exponent, d(base)), _power_exponent(node, base, d(exponent)))
             case Call(function, args):
@@ -79,6 +73,12 @@ def differentiate(x: Expr, seed: Callable[[Expr], Expr | None], *, across_where:
                 return ZERO
 
     return d(x)
+
+
+def _product(factors: tuple[Expr, ...], dfactors: list[Expr]) -> Expr:
+    """Leibniz' rule."""
+    terms = (mul(*factors[:i], slope, *factors[i + 1 :]) for i, slope in enumerate(dfactors) if slope != ZERO)
+    return add(*terms)
 
 
 def _power_base(base: Expr, exponent: Expr, dbase: Expr) -> Expr:

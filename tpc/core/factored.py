@@ -128,17 +128,21 @@ class _Sides:
                     names = {v.ref.name for v in walk(part) if isinstance(v, Value)}
                     self.vectors.setdefault(key, set()).update(names)
             case SpectralMap():
-                known = dict[str, SideKey]()
-                for letter, key in zip(x.signature.result, own, strict=True):
-                    self.join(known.setdefault(letter, key), key)
-                for letters, table in zip(x.signature.tables, x.tables, strict=True):
-                    if isinstance(table, Value):
-                        for side, letter in enumerate(letters):
-                            key = (table.ref.name, side)
-                            self.join(key, known.setdefault(letter, key))
+                self.add_spectral(x, own)
             case _:
                 for part in x.parts:
                     self.add(part, own)
+
+    def add_spectral(self, x: SpectralMap, own: tuple[SideKey, SideKey]) -> None:
+        """Sides with the same letter in the signature of a function are of one kind."""
+        known = dict[str, SideKey]()
+        for letter, key in zip(x.signature.result, own, strict=True):
+            self.join(known.setdefault(letter, key), key)
+        for letters, table in zip(x.signature.tables, x.tables, strict=True):
+            if isinstance(table, Value):
+                for side, letter in enumerate(letters):
+                    key = (table.ref.name, side)
+                    self.join(key, known.setdefault(letter, key))
 
 
 def factored(program: Program) -> Program:
@@ -184,6 +188,11 @@ def _with_kin(program: Program, tables: set[str]) -> set[str]:
     return tables
 
 
+def _is_named(x: Expr) -> bool:
+    """Whether it is a vector of the program, and no input tells which member."""
+    return isinstance(x, Value) and x.vector and all(isinstance(i, Affine) for i in x.ref.index)
+
+
 def _linear(x: Expr) -> bool:
     match x:
         case Number():
@@ -191,10 +200,7 @@ def _linear(x: Expr) -> bool:
         case Value():
             return x.vector
         case OuterProduct(rows, columns):
-            return all(
-                isinstance(part, Value) and part.vector and all(isinstance(i, Affine) for i in part.ref.index)
-                for part in (rows, columns)
-            )
+            return _is_named(rows) and _is_named(columns)
         case SpectralMap():
             return isinstance(x.table, Value) and all(isinstance(t, Value) or t == ZERO for t in x.tables)
         case Add(terms):

@@ -28,24 +28,14 @@ def require_whole(option: str, value: Any, least: int, program: str, most: int |
     """An option that is a whole number. Raises TpcError (TP602) for what is none, or out of range."""
     found = whole_number(value)
     if found is None:
-        raise TpcError(
-            [catalogue.running.bad_option(option, f"must be a whole number, not {value!r:.60}")],
-            program,
-            of_program=True,
-        )
-    if found < least:
-        raise TpcError(
-            [catalogue.running.bad_option(option, f"must be at least {least}, not {found}")],
-            program,
-            of_program=True,
-        )
-    if most is not None and found > most:
-        raise TpcError(
-            [catalogue.running.bad_option(option, f"must be at most {most}, not {found}")],
-            program,
-            of_program=True,
-        )
-    return found
+        wrong = f"must be a whole number, not {value!r:.60}"
+    elif found < least:
+        wrong = f"must be at least {least}, not {found}"
+    elif most is not None and found > most:
+        wrong = f"must be at most {most}, not {found}"
+    else:
+        return found
+    raise TpcError([catalogue.running.bad_option(option, wrong)], program, of_program=True)
 
 
 def require_text(text: Any) -> str:
@@ -101,12 +91,8 @@ def numbers(value: Any) -> np.ndarray:
 
     Raises ValueError for what is none, or is masked, TracedError for what JAX only traces.
     """
-    if isinstance(value, np.ma.MaskedArray):
-        if np.ma.is_masked(value):
-            raise MaskedError("some are masked")
-        value = value.filled(0)
     try:
-        array = np.asarray(value)
+        array = np.asarray(_unmasked(value))
     except TypeError as error:
         raise TracedError(str(error)) if is_traced(value) else error from None
     if array.dtype == object and array.size and all(whole_number(entry) is not None for entry in array.flat):
@@ -117,6 +103,14 @@ def numbers(value: Any) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise ValueError("they are no real numbers")
     return array
+
+
+def _unmasked(value: Any) -> Any:
+    if not isinstance(value, np.ma.MaskedArray):
+        return value
+    if np.ma.is_masked(value):
+        raise MaskedError("some are masked")
+    return value.filled(0)
 
 
 def is_traced(value: Any) -> bool:

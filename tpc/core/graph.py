@@ -38,6 +38,7 @@ from tpc.core.program import (
     Nonlin,
     OuterMul,
     OuterNonlin,
+    Output,
     Product,
     Program,
     instructions,
@@ -84,15 +85,21 @@ def dependency_graph(program: Program) -> nx.DiGraph:
         for use in _uses(op, loop_ranges(loops)):
             _connect(graph, made, node, use, loops, place)
     for output in program.outputs:
-        node = _node(graph, Ref(f"output {output.name}"))
-        graph.add_node(
-            node, kind="output", op="Output", label=f"output {output.name}{print_axes(output.axes)}", loop=()
-        )
-        ranges = tuple((variable, Affine(count)) for variable, count in output.axes)
-        for use in _ref_uses(output.ref, "output", ranges):
-            _connect(graph, made, node, use, (), len(ops))
+        _add_output(graph, made, output, len(ops))
     _add_zdots(graph, [(node, op) for node, op, _ in ops if isinstance(op, MatMul)])
     return graph
+
+
+def _add_output(
+    graph: nx.DiGraph, made: dict[str, list[FamilyDefinition]], output: Output, place: int
+) -> None:
+    node = _node(graph, Ref(f"output {output.name}"))
+    graph.add_node(
+        node, kind="output", op="Output", label=f"output {output.name}{print_axes(output.axes)}", loop=()
+    )
+    ranges = tuple((variable, Affine(count)) for variable, count in output.axes)
+    for use in _ref_uses(output.ref, "output", ranges):
+        _connect(graph, made, node, use, (), place)
 
 
 # nodes

@@ -150,19 +150,13 @@ def _print_product(factors: Sequence[Expr]) -> tuple[str, int]:
         factors = rest if abs(head.value) == 1 else (Number(abs(head.value)), *rest)
     text = ""
     for factor in factors:
-        inverse = (
-            isinstance(factor, Pow)
-            and isinstance(factor.exponent, Number)
-            and factor.exponent.value.denominator == 1
-            and factor.exponent.value < 0
-        )
-        if isinstance(factor, Pow) and inverse:
-            assert isinstance(factor.exponent, Number)
-            body = print_expr(power(factor.base, Number(-factor.exponent.value)), POWER)
-            text = f"{text}/{body}" if text else f"1/{body}"
-        else:
-            body = print_expr(factor, PRODUCT if isinstance(factor, Number) else UNARY)
-            text = f"{text}*{body}" if text else body
+        match factor:
+            case Pow(base, Number(k)) if k.denominator == 1 and k < 0:
+                body = print_expr(power(base, Number(-k)), POWER)
+                text = f"{text}/{body}" if text else f"1/{body}"
+            case _:
+                body = print_expr(factor, PRODUCT if isinstance(factor, Number) else UNARY)
+                text = f"{text}*{body}" if text else body
     return sign + text, SUM if sign else PRODUCT
 
 

@@ -177,6 +177,9 @@ class _Attempt:
 
     def run(self) -> set[str]:
         """Writes what stands for tables and what reads them; those that have to stay, too."""
+        return self.write_tables() or self.write_readers()
+
+    def write_tables(self) -> set[str]:
         for site in self.sites:
             name = site.out.name
             wanted = isinstance(site.op, OuterNonlin) and name not in self.forms and name not in self.blocked
@@ -186,6 +189,9 @@ class _Attempt:
                 self.forms[name] = self.form(self.made[name])
             except (NotSeparateError, NotWholeError):
                 return {name}
+        return set()
+
+    def write_readers(self) -> set[str]:
         for site in self.sites:
             read = {ref.name for ref in used_refs(site.op)} & self.program.tables
             if site.out.name in self.forms or not read:
@@ -237,15 +243,7 @@ class _Attempt:
         time, axis = self.time_of(start, step)
         assert isinstance(step.op, OuterNonlin)
         terms = self.sums(step, put(step.out.index, axis, Affine.var(time))).terms(step.op.phi)
-        factor: Expr = ZERO
-        rest = list[OuterTerm]()
-        for term in terms:
-            if term.rows == OWN and term.columns == ONE and not term.ranges:
-                factor = add(factor, term.scale)
-            elif any(OWN in walk(x) for x in (term.rows, term.columns)):
-                raise NotSeparateError
-            else:
-                rest.append(term)
+        factor, rest = _apart_from_own(terms)
         first = self.pattern(start)
         writer = _Carrying(self, start, step, axis, time, factor)
         lasting = [term for term in rest if writer.lasts(term)]
@@ -365,3 +363,17 @@ class _Attempt:
         name = part(wish, self.taken)
         self.families.append(Family(name, kind, width, extents(ranges)))
         return Ref(name, tuple(Affine.var(v) for v, _ in ranges))
+
+
+def _apart_from_own(terms: Terms) -> tuple[Expr, list[OuterTerm]]:
+    """What a table is multiplied by in its next step, and what is added. Raises NotSeparateError."""
+    factor: Expr = ZERO
+    rest = list[OuterTerm]()
+    for term in terms:
+        if term.rows == OWN and term.columns == ONE and not term.ranges:
+            factor = add(factor, term.scale)
+        elif any(OWN in walk(x) for x in (term.rows, term.columns)):
+            raise NotSeparateError
+        else:
+            rest.append(term)
+    return factor, rest

@@ -42,15 +42,7 @@ def nonnegative(x: Expr, families: frozenset[str] = frozenset()) -> bool:
 def nonnegative_families(program: Program) -> frozenset[str]:
     """The families all of whose members are made of what is at least 0."""
     ops = [op for op, _ in instructions(program.body)]
-    constant = {
-        name
-        for group in program.gaussians
-        for name, mean, row, k in zip(
-            group.names, group.mean, group.covariance, range(len(group.names)), strict=True
-        )
-        if row[k] == ZERO and nonnegative(mean)
-    }
-    found = constant | {op.out.name for op in ops}
+    found = _constants(program) | {op.out.name for op in ops}
 
     def holds(op: Instruction) -> bool:
         if isinstance(op, MatMul):
@@ -62,3 +54,13 @@ def nonnegative_families(program: Program) -> frozenset[str]:
     while wrong := {op.out.name for op in ops if op.out.name in found and not holds(op)}:
         found -= wrong
     return frozenset(found)
+
+
+def _constants(program: Program) -> set[str]:
+    """The Gaussians that have no variance, and are at least 0."""
+    return {
+        name
+        for group in program.gaussians
+        for k, (name, mean, row) in enumerate(zip(group.names, group.mean, group.covariance, strict=True))
+        if row[k] == ZERO and nonnegative(mean)
+    }

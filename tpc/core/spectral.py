@@ -220,7 +220,13 @@ def of_constants(
         case "preconditioned":
             eps, exponent = scalars
             return mul(x, *(power(add(eps, call("max", own, ZERO)), neg(exponent)) for own in tables[1:]))
-    a, b, c = scalars
+    return _newton_schulz_of_constant(steps, x, scalars, named)
+
+
+def _newton_schulz_of_constant(
+    steps: int, x: Expr, coefficients: Sequence[Expr], named: Callable[[Expr], Expr]
+) -> Expr:
+    a, b, c = coefficients
     y = named(divide(x, add(call("abs", x), Number(TINY))))
     for _ in range(steps):
         y = named(mul(y, add(a, mul(b, power(y, number(2))), mul(c, power(y, number(4))))))

@@ -46,6 +46,13 @@ class Region:
     def greatest(self) -> int:
         return max(0, bounds(self.loop.count, ranges(self.around))[1])
 
+    def nest(self) -> list[Region]:
+        """The region and the loops that are all there is in it."""
+        nest = [self]
+        while len(nest[-1].body) == 1 and isinstance(deeper := nest[-1].body[0], Region):
+            nest.append(deeper)
+        return nest
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Leaf:
@@ -69,20 +76,18 @@ def build(body: Sequence[Op], around: Regions = ()) -> tuple[Node, ...]:
     nodes: list[Node] = []
     for op in body:
         if not isinstance(op, For):
-            nodes.append(
-                Leaf(
-                    op
-                    if isinstance(op, Product)
-                    else replace(op, phi=_without_empty_sums(op.phi, ranges(around))),
-                    around,
-                )
-            )
-            continue
-        if bounds(op.count, ranges(around))[1] > 0:
+            nodes.append(_leaf(op, around))
+        elif bounds(op.count, ranges(around))[1] > 0:
             region = Region.around_body(op, around, partial(build, op.body))
             if region.body:
                 nodes.append(region)
     return tuple(nodes)
+
+
+def _leaf(op: Instruction, around: Regions) -> Leaf:
+    if not isinstance(op, Product):
+        op = replace(op, phi=_without_empty_sums(op.phi, ranges(around)))
+    return Leaf(op, around)
 
 
 def _without_empty_sums(x: Expr, around: Ranges) -> Expr:

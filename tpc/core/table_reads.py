@@ -34,8 +34,7 @@ def _joined(body: tuple[Op, ...], place: int, maker: For, tables: Collection[str
     given = {op.out.name for op, _ in instructions(body[:place])}
     every = {op.out.name for op, _ in instructions(body)}
     steps: dict[str, list[Ref]] = {}
-    for part, _ in instructions(maker.body):
-        steps.setdefault(part.out.name, []).append(part.out)
+    _add_made(steps, maker.body)
     inside, after = [*maker.body], list[Op]()
     for op in body[place + 1 :]:
         loop = _step_by_step(op, maker, tables)
@@ -44,13 +43,18 @@ def _joined(body: tuple[Op, ...], place: int, maker: For, tables: Collection[str
             continue
         rounds = [at_round(part, {loop.variable: Affine.var(maker.variable)}) for part in loop.body]
         inside += rounds
-        for part, _ in instructions(tuple(rounds)):
-            steps.setdefault(part.out.name, []).append(part.out)
+        _add_made(steps, rounds)
         if loop.count != maker.count:  # the step after the last one
             after += [at_round(part, {loop.variable: maker.count}) for part in loop.body]
     if len(inside) == len(maker.body):
         return body
     return (*body[:place], replace(maker, body=tuple(inside)), *after)
+
+
+def _add_made(made: dict[str, list[Ref]], ops: Sequence[Op]) -> None:
+    """Adds what instructions make, by family."""
+    for op, _ in instructions(tuple(ops)):
+        made.setdefault(op.out.name, []).append(op.out)
 
 
 def _step_by_step(op: Op, maker: For, tables: Collection[str]) -> For | None:

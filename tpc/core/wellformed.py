@@ -143,20 +143,14 @@ def _fits(entry: Value | OuterProduct | SpectralMap, out: Family, families: Mapp
 def _check_expr(x: Expr, families: Mapping[str, Family], variables: set[str], op: Instruction) -> None:
     match x:
         case Value(ref, vector):
-            _require(
-                ref.name in families and (families[ref.name].kind != "scalar") == vector,
-                op,
-                f"{ref} has the wrong kind",
-            )
+            right = ref.name in families and (families[ref.name].kind != "scalar") == vector
+            _require(right, op, f"{ref} has the wrong kind")
             _check_index(ref, families[ref.name].shape, variables, op)
         case Position(index):
             _require(index.variables <= variables, op, f"{index} is out of scope")
         case Sum(variable, count, body):
-            _require(
-                count.variables <= variables and variable not in variables,
-                op,
-                f"the bound variable {variable} is not free",
-            )
+            free = count.variables <= variables and variable not in variables
+            _require(free, op, f"the bound variable {variable} is not free")
             _check_expr(body, families, variables | {variable}, op)
         case _:
             for part in children(x):

@@ -114,23 +114,21 @@ class ClosedForms:
         if not any(isinstance(node, Expectation | Ring | Stein) for node in walk(x)):
             return x
         if not is_random(x):
-            value = self.value(x)
-            return x if value is None else exact(shortest(value))
-        if isinstance(x, Mul) and 1 < len(fixed := [f for f in x.factors if not is_random(f)]) < len(
-            x.factors
-        ):
-            constant_part = mul(*fixed)
-            value = self.value(constant_part)
-            return mul(
-                constant_part if value is None else exact(shortest(value)),
-                *(self.exact(f) for f in x.factors if is_random(f)),
-            )
+            return self.deterministic(x)
+        if isinstance(x, Mul):
+            fixed = [f for f in x.factors if not is_random(f)]
+            if 1 < len(fixed) < len(x.factors):
+                constant_part = self.deterministic(mul(*fixed))
+                return mul(constant_part, *(self.exact(f) for f in x.factors if is_random(f)))
         inner = x.parts
-        return (
-            x.with_parts([self.exact(part) for part in inner])
-            if inner and not isinstance(x, Expectation)
-            else x
-        )
+        if not inner or isinstance(x, Expectation):
+            return x
+        return x.with_parts([self.exact(part) for part in inner])
+
+    def deterministic(self, x: Expr) -> Expr:
+        """What is no random variable by its closed form, if it has one."""
+        value = self.value(x)
+        return x if value is None else exact(shortest(value))
 
     # polynomials
 

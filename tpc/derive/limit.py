@@ -239,28 +239,34 @@ def parse_reference(name: str) -> tuple[str, list[str]]:
 
 def instance(formula: ZFormula, wanted: Ref) -> ZFormula | None:
     """The formula at the round that makes `wanted`, if there is one."""
-    if len(formula.of.index) != len(wanted.index):
+    env = _round_of(formula.of, wanted)
+    if env is None:
         return None
-    env: dict[str, Affine] = {}
-    for made, index in zip(formula.of.index, wanted.index, strict=True):
-        if not isinstance(made, Affine) or not isinstance(index, Affine) or len(made.terms) > 1:
-            return None
-        if not made.terms:
-            if made != index:
-                return None
-            continue
-        ((variable, k),) = made.terms
-        value, rest = divmod(index.const - made.const, k)
-        if rest or env.setdefault(variable, Affine(value)) != Affine(value):
-            return None
     counts = {loop.variable: loop.count.substitute(env).constant for loop in formula.loops}
     for variable, value_at in env.items():
         count = counts[variable]
         if value_at.const < 0 or (count is not None and value_at.const >= count):
             return None
-    if not env:
-        return formula
-    return formula.at(env)
+    return formula.at(env) if env else formula
+
+
+def _round_of(made: Ref, wanted: Ref) -> dict[str, Affine] | None:
+    """The variables of the loops in the round in which an instruction would make `wanted`."""
+    if len(made.index) != len(wanted.index):
+        return None
+    env: dict[str, Affine] = {}
+    for own, index in zip(made.index, wanted.index, strict=True):
+        if not isinstance(own, Affine) or not isinstance(index, Affine) or len(own.terms) > 1:
+            return None
+        if not own.terms:
+            if own != index:
+                return None
+            continue
+        ((variable, k),) = own.terms
+        value, rest = divmod(index.const - own.const, k)
+        if rest or env.setdefault(variable, Affine(value)) != Affine(value):
+            return None
+    return env
 
 
 __all__ = ["Formulas", "Limit", "derive"]

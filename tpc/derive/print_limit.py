@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tpc.derive.formula import ZInput, ZMatMul
+from tpc.core.expr import Expr
+from tpc.derive.formula import Equation, ZInput, ZMatMul
 from tpc.derive.latex import Latex, aligned, latex_equation, latex_ranges, latex_rule
 from tpc.derive.limit import Limit
 from tpc.derive.text import TextNotation, grouped, is_hidden, print_equation, print_ranges, with_rule
@@ -51,15 +52,12 @@ def latex_limit(limit: Limit) -> str:
         if place and place != around:
             rows.append(rf"&\textbf{{for }} {latex_ranges(notation, formula.loops)}\textbf{{:}}")
         around = place
-        indent = r"\quad " * len(formula.loops if formula.path else ())
-        for e in formula.equations:
-            rows.append(
-                f"{indent}{latex_equation(notation, e, len(formula.loops), formula.closed(e), '&')} && "
-                f"{latex_rule(e.rule)}"
-            )
-    rows += [
-        f"{latex_equation(notation, e, 0, None, '&')} && {latex_rule(e.rule)}"
-        for p in limit.partials
-        for e in p.equations
-    ]
+        indent, depth = r"\quad " * len(formula.loops if formula.path else ()), len(formula.loops)
+        rows += [indent + _row(notation, e, depth, formula.closed(e)) for e in formula.equations]
+    rows += [_row(notation, e, 0, None) for p in limit.partials for e in p.equations]
     return aligned(rows)
+
+
+def _row(notation: Latex, equation: Equation, depth: int, closed: Expr | None) -> str:
+    shown = latex_equation(notation, equation, depth, closed, "&")
+    return f"{shown} && {latex_rule(equation.rule)}"

@@ -159,11 +159,7 @@ def zhat(site: Site, rules: Rules) -> ZHat:
     scale = coefficient_scale(rules.program, op)
     others = rules.facts.sides.may_be(op)
     if len(others) > MAX_PAIRED:
-        names = Together((rules.partials.names, site.variables))
-        g = fresh("g", names)
-        y = fresh("y", Together((names, (g,))))
-        words = f", for every {g} = {op.matrix}{'ᵀ' * op.transposed} {y} before"
-        found, others = [HatCovariance(Ref(g), mul(scale, second_moment(op.operand, Ref(y))), (), words)], []
+        found, others = [_with_all_before(site, rules, scale)], []
     for other in others:
         if other.number > site.number or (other is site and not site.loops):
             continue
@@ -180,6 +176,15 @@ def zhat(site: Site, rules: Rules) -> ZHat:
 
 def second_moment(x: Ref, y: Ref) -> Expr:
     return expectation(power(Z(x), number(2)) if x == y else mul(Z(y), Z(x)))
+
+
+def _with_all_before(site: Site, rules: Rules, scale: Expr) -> HatCovariance:
+    """The covariances with all products before, in one formula."""
+    op, names = site.product, Together((rules.partials.names, site.variables))
+    g = fresh("g", names)
+    y = fresh("y", Together((names, (g,))))
+    words = f", for every {g} = {op.matrix}{'ᵀ' * op.transposed} {y} before"
+    return HatCovariance(Ref(g), mul(scale, second_moment(op.operand, Ref(y))), (), words)
 
 
 def zdot(site: Site, rules: Rules) -> ZDot:

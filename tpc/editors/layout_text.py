@@ -6,6 +6,7 @@ four columns a block; lines inside brackets stay lines; comments behind code sta
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -46,17 +47,7 @@ def laid_out(text: str, name: str) -> str:
 def _lines_of(text: str) -> list[TextLine]:
     lines, brackets = [], ""
     plain = text.replace("\r\n", "\n").replace("\r", "\n")
-    found = [*pieces(plain)]
-    starts = [0, *(k + 1 for k, letter in enumerate(plain) if letter == "\n")]
-    parts: list[list[TextPiece]] = [[] for _ in starts]
-    number = 0
-    for piece in found:
-        if piece.kind is TextKind.SPACE:
-            continue
-        while number + 1 < len(starts) and starts[number + 1] <= piece.start:
-            number += 1
-        parts[number].append(piece)
-    for start, own in zip(starts, parts, strict=True):
+    for start, own in _pieces_by_line(plain):
         code = [piece for piece in own if piece.kind is not TextKind.COMMENT]
         comment = next((piece for piece in own if piece.kind is TextKind.COMMENT), None)
         line = TextLine(_column(plain, start, own[0].start) if own else 0, code, inside=brackets)
@@ -70,6 +61,16 @@ def _lines_of(text: str) -> list[TextLine]:
             elif piece.text in (")", "]"):
                 brackets = brackets[:-1]
     return lines
+
+
+def _pieces_by_line(text: str) -> Iterator[tuple[int, list[TextPiece]]]:
+    """Where each line begins, and the pieces that begin in it."""
+    starts = [0, *(k + 1 for k, letter in enumerate(text) if letter == "\n")]
+    parts: list[list[TextPiece]] = [[] for _ in starts]
+    for piece in pieces(text):
+        if piece.kind is not TextKind.SPACE:
+            parts[bisect_right(starts, piece.start) - 1].append(piece)
+    return zip(starts, parts, strict=True)
 
 
 def _column(text: str, start: int, at: int) -> int:
@@ -90,13 +91,14 @@ def _written(lines: Sequence[TextLine]) -> Iterator[str]:
             levels = _levels_at(levels, line, lines[k + 1 :])
             indent = STEP * (len(levels) - 1)
             shift = indent - line.column
-        code = " " * indent + spaced(line.code, line.inside) if line.code else ""
-        if not line.comment:
-            yield code
-        elif not line.code:
-            yield " " * indent + line.comment
-        else:
-            yield code.ljust(max(line.comment_column, len(code) + 2)) + line.comment
+        yield _with_comment(line, " " * indent)
+
+
+def _with_comment(line: TextLine, indent: str) -> str:
+    if not line.code:
+        return indent + line.comment
+    code = indent + spaced(line.code, line.inside)
+    return code.ljust(max(line.comment_column, len(code) + 2)) + line.comment if line.comment else code
 
 
 def _levels_at(levels: list[int], line: TextLine, following: Sequence[TextLine]) -> list[int]:
@@ -140,12 +142,14 @@ def spaced(code: Sequence[TextPiece], inside: str = "") -> str:
         if piece.text in ("(", "["):
             brackets += piece.text
     again = [(p.text, p.kind) for p in pieces(text) if p.kind is not TextKind.SPACE]
-    if [part for part, _ in again] == [piece.text for piece in code]:
-        return text
-    original = ""
-    for k, piece in enumerate(code):
-        original += " " * (k > 0 and code[k - 1].end < piece.start) + piece.text
-    return original
+    return text if [part for part, _ in again] == [piece.text for piece in code] else _as_it_stood(code)
+
+
+def _as_it_stood(code: Sequence[TextPiece]) -> str:
+    """The pieces with a space wherever there was any."""
+    return "".join(
+        " " * (k > 0 and code[k - 1].end < piece.start) + piece.text for k, piece in enumerate(code)
+    )
 
 
 def _apart(code: Sequence[TextPiece], k: int, brackets: str) -> bool:

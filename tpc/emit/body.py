@@ -17,7 +17,7 @@ from tpc.emit import python as py
 from tpc.emit.comments import Comments
 from tpc.emit.excluded import doubtful_families, finite_branches
 from tpc.emit.formulas import Expressions
-from tpc.emit.identifiers import Identifiers, local_name
+from tpc.emit.identifiers import Identifiers, fixed_name, local_name
 from tpc.emit.in_factors import grow, kept_grams
 from tpc.emit.parallel import Parallel
 from tpc.emit.python import Assign, Def, Py, Return
@@ -91,24 +91,19 @@ class Body:
                 self._set_aside(s, fixed, frame)
 
     def _set_aside(self, s: Storage, fixed: Mapping[int, Index], frame: Frame) -> Held:
-        shape = s.family.shape
-        name = (
-            self.names[s.family.name]
-            if not fixed
-            else self.names.fresh(local_name(s.family.name, [fixed[a] for a in sorted(fixed)]))
-        )
+        family = s.family
         held = Held(
-            name,
-            s.family.name,
-            s.family.kind != "scalar",
+            self.names.fresh(fixed_name(family.name, fixed)) if fixed else self.names[family.name],
+            family.name,
+            family.kind != "scalar",
             fixed,
             s.kept,
-            shape,
+            family.shape,
             frame,
             s.writers if s.carry is None else 1,
             pending=True,
-            sizes=self.expressions.sizes(s.family.name),
-            blocks=s.family.name in self.parts.histories,
+            sizes=self.expressions.sizes(family.name),
+            blocks=family.name in self.parts.histories,
         )
         frame.held.append(held)
         return held
@@ -302,7 +297,7 @@ class Body:
             fixed: dict[int, Index] = {axis: Affine.var(r.variable) for axis, r in s.dropped.items()}
             start = self._start(name, fixed, s, frame)
             now = {**fixed, s.carry.axis: Affine.var(region.variable) + s.carry.first}
-            local = self.names.fresh(local_name(name, [now[a] for a in sorted(now)]))
+            local = self.names.fresh(fixed_name(name, now))
             vector = s.family.kind != "scalar"
             packed = name in self.expressions.packed
             inner.held.append(

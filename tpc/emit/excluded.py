@@ -9,7 +9,7 @@ the branch is excluded, by a number at which they are.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 from tpc.core.expr import (
     ONE,
@@ -41,17 +41,23 @@ def finite_branches(x: Expr, doubtful: Container[str] = ()) -> Expr:
     return _guarded(x, (), doubtful) if any(isinstance(node, Compare) for node in walk(x)) else x
 
 
+def _guarded_branches(
+    decided: Compare, branches: Sequence[Expr], conditions: tuple[Condition, ...], doubtful: Container[str]
+) -> Expr:
+    """A `where`: in its first branch the condition holds, and in the other it does not."""
+    sides = (_guarded(side, conditions, doubtful) for side in (decided.left, decided.right))
+    condition = Compare(decided.op, *sides)
+    guarded = (
+        _guarded(branch, (*conditions, (condition, holds)), doubtful)
+        for branch, holds in zip(branches, (True, False), strict=True)
+    )
+    return Call("where", (condition, *guarded))
+
+
 def _guarded(x: Expr, conditions: tuple[Condition, ...], doubtful: Container[str]) -> Expr:
     match x:
-        case Call("where", (Compare(op, left, right), one, other)):
-            condition = Compare(
-                op, _guarded(left, conditions, doubtful), _guarded(right, conditions, doubtful)
-            )
-            branches = (
-                _guarded(branch, (*conditions, (condition, holds)), doubtful)
-                for branch, holds in ((one, True), (other, False))
-            )
-            return Call("where", (condition, *branches))
+        case Call("where", (Compare() as condition, *branches)):
+            return _guarded_branches(condition, branches, conditions, doubtful)
         case Call(function, (operand,)) if (harmless := elementwise(function).harmless) is not None:
             inner = operand if isinstance(operand, Value) else _guarded(operand, conditions, doubtful)
             return Call(function, (_replaced(inner, harmless, conditions),))

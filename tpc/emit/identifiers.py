@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 import keyword
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tpc.core.expr import Gather, Index
 from tpc.core.names import distinct
@@ -56,6 +56,11 @@ def local_name(family: str, index: Sequence[Index]) -> str:
             ),
         ]
     )
+
+
+def fixed_name(family: str, fixed: Mapping[int, Index]) -> str:
+    """One for the members that have these indices on some of the axes."""
+    return local_name(family, [fixed[axis] for axis in sorted(fixed)])
 
 
 def chain_name(side: tuple[str, bool]) -> str:

@@ -133,6 +133,14 @@ def kept_grams(program: Program, structure: Structure) -> dict[tuple[str, bool],
     return {key: own for key, own in found.items() if own is not None and key in needed}
 
 
+def _places_in_a_row(emit: Expressions, slots: Slots, ref: Ref, own: Loops, frame: Frame) -> Py:
+    """The places of the vectors of all rounds of the sums, an array with one axis."""
+    places = emit.affine(_place(slots, ref), _along(own, (), frame))
+    if not own:
+        return py.call("jnp.asarray", Py(f"[{places.text}]"))
+    return Py(f"({places.text}).reshape(-1)") if len(own) > 1 else places
+
+
 def grow(emit: Expressions, op: OuterNonlin, frame: Frame) -> None:
     """Inner products of the vectors that an instruction makes outer products of, with all that there are."""
     for node, loops in _products(op.phi, ()):
@@ -141,11 +149,7 @@ def grow(emit: Expressions, op: OuterNonlin, frame: Frame) -> None:
             if chain is None or not isinstance(part, Value):
                 continue
             own = tuple(loop for loop in loops if depends(part, loop[0]))
-            places = emit.affine(_place(slots, part.ref), _along(own, (), frame))
-            if own:
-                places = Py(f"({places.text}).reshape(-1)") if len(own) > 1 else places
-            else:
-                places = py.call("jnp.asarray", Py(f"[{places.text}]"))
+            places = _places_in_a_row(emit, slots, part.ref, own, frame)
             stack = Stack(emit, slots, None, frame)
             history, first = stack.held[0], part.ref.index[0] if part.ref.index else None
             if len(stack.held) == 1 and history is not None and history.blocks and isinstance(first, Affine):

@@ -110,15 +110,19 @@ def reached(
         known.add(name)
         if name in found.imports:
             imports.add(found.imports[name])
-        places = [k for k, h in enumerate(found.helpers) if name in h.names]
-        if len(places) > 1:
-            places = [k for k in places if found.helpers[k].section in sections]
-            assert len(places) == 1, f"{name}: one of its alternatives"
-        places += [k for k, h in enumerate(found.helpers) if h.of == name]
-        for place in places:
+        for place in _places(name, found.helpers, sections):
             wanted.add(place)
             waiting += found.helpers[place].needs
     return [found.helpers[k] for k in sorted(wanted)], in_order(imports)
+
+
+def _places(name: str, helpers: Sequence[Helper], sections: Collection[str]) -> list[int]:
+    """Where a name is made, by the one of its alternatives that there is, and what belongs to it."""
+    places = [k for k, h in enumerate(helpers) if name in h.names]
+    if len(places) > 1:
+        places = [k for k in places if helpers[k].section in sections]
+        assert len(places) == 1, f"{name}: one of its alternatives"
+    return places + [k for k, h in enumerate(helpers) if h.of == name]
 
 
 def global_names(code: str) -> frozenset[str]:

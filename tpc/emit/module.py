@@ -102,17 +102,10 @@ def _limit(body: Body, head: Opening, segments: bool) -> Def:
     """The function, once all is emitted. segments: whether a parameter of it runs a loop."""
     outputs = [head.output(o) for o in head.program.outputs]
     status = head.names.fresh("lost")
-    lost = [f"jnp.max({body.top.chains[side].name}[0].lost)" for side in body.layout.capacity]
+    by_name = ", ".join(f"{key!r}: {value.text}" for key, value in outputs)
     ending: list[Statement] = [
-        Assign(
-            (status,), Py(f"jnp.max(jnp.stack([{', '.join(lost)}]))") if lost else Py("jnp.zeros((), dtype)")
-        ),
-        Return(
-            Py(
-                f"as_outputs({{{', '.join(f'{key!r}: {value.text}' for key, value in outputs)}}}, dtype), "
-                f"{status}"
-            )
-        ),
+        Assign((status,), _greatest_loss(body)),
+        Return(Py(f"as_outputs({{{by_name}}}, dtype), {status}")),
     ]
     lines = [*body.top.prologue, *body.top.statements, *ending]
     doc = (
@@ -147,6 +140,11 @@ def _header(plan: VectorsPlan) -> str:
     return docstring(plan.program, how)
 
 
+def _greatest_loss(body: Body) -> Py:
+    lost = [f"jnp.max({body.top.chains[side].name}[0].lost)" for side in body.layout.capacity]
+    return Py(f"jnp.max(jnp.stack([{', '.join(lost)}]))" if lost else "jnp.zeros((), dtype)")
+
+
 def _settings(plan: VectorsPlan) -> list[Setting]:
     numbers = {"DTYPE": repr(plan.dtype), "TOLERANCE": repr(plan.tolerance)}
     lines = [Setting({**numbers, "GAUSSIANS": str(plan.layout.total)})]
@@ -156,11 +154,7 @@ def _settings(plan: VectorsPlan) -> list[Setting]:
         case ChaosPlan():
             lines.append(Setting({"NODES": repr(plan.rule)}, "of the rule for every Gaussian, by sector"))
         case SampledPlan():
-            drawn: dict[str, float] = {
-                "SAMPLES": plan.samples,
-                "REPEATS": plan.repeats,
-                "WHITEN": plan.whiten,
-            }
+            drawn = {"SAMPLES": plan.samples, "REPEATS": plan.repeats, "WHITEN": plan.whiten}
             lines += [Setting({name: str(value) for name, value in drawn.items()}), *checks(plan)]
     if may_cancel(plan):
         lines.append(evaluations(plan))

@@ -116,21 +116,8 @@ class Opening:
 
     def run(self) -> None:
         for item in self.program.inputs:
-            name = self.names[item.name]
-            self.frame.held.append(
-                Held(
-                    name,
-                    item.name,
-                    False,
-                    {},
-                    tuple(range(len(item.shape))),
-                    item.shape,
-                    self.frame,
-                    store=False,
-                )
-            )
             kind = Py(f"jnp.asarray(inputs[{item.name!r}]" + (", dtype)" if item.bound is None else ")"))
-            self.frame.statements.append(Assign((name,), kind))
+            self._given(item.name, False, item.shape, kind)
         for group in self.program.gaussians:
             self._gaussians(group)
         for matrix in self.program.matrices:
@@ -159,20 +146,16 @@ class Opening:
         rows, source = self.layouts[sector].initial[group.names[0]], f"points{self.sectors.suffixes[sector]}"
         shape = tuple(n for _, n in group.axes)
         k = len(group.names)
-        points = (
-            Py(f"{source}[{rows.start}]")
-            if not shape and k == 1
-            else Py(f"{source}[{rows.start}:{rows.stop}]")
-        )
-        if k == 1:
-            value = self._single(group, points, shape)
-            self._given(
-                group,
-                group.names[0],
-                value,
-                f"{_plain(group)} ~ N({print_expr(group.mean[0])}, {print_expr(group.covariance[0][0])})",
-            )
+        taken = f"{rows.start}:{rows.stop}" if shape or k > 1 else f"{rows.start}"
+        points = Py(f"{source}[{taken}]")
+        if k > 1:
+            self._jointly(group, points, shape)
             return
+        law = f"{_plain(group)} ~ N({print_expr(group.mean[0])}, {print_expr(group.covariance[0][0])})"
+        self._given(group.names[0], True, shape, self._single(group, points, shape), law)
+
+    def _jointly(self, group: Gaussians, points: Py, shape: tuple[int, ...]) -> None:
+        k = len(group.names)
         joint = self.names.fresh(f"{group.names[0]}_joint")
         points = Py(f"{points.text}.reshape({', '.join(map(str, (*shape, k, -1)))})") if shape else points
         root = self._square_root(group, shape)
@@ -180,7 +163,7 @@ class Opening:
         self.frame.statements.append(Assign((joint,), value, f"({', '.join(group.names)}) jointly Gaussian"))
         for i, name in enumerate(group.names):
             part = Py(f"{joint}[..., {i}, :]")
-            self._given(group, name, self._shifted(group.mean[i], part, group), "")
+            self._given(name, True, shape, self._shifted(group.mean[i], part, group))
 
     def _single(self, group: Gaussians, points: Py, shape: tuple[int, ...]) -> Py:
         if len(shape) > 1:
@@ -216,13 +199,10 @@ class Opening:
             nested = f"jax.vmap({nested})"
         return Py(f"{nested}(jnp.stack([{stacked}], -2))")
 
-    def _given(self, group: Gaussians, family: str, value: Py, comment: str) -> None:
-        name = self.names[family]
-        shape = tuple(n for _, n in group.axes)
+    def _given(self, family: str, vector: bool, shape: tuple[int, ...], value: Py, comment: str = "") -> None:
+        name, axes = self.names[family], tuple(range(len(shape)))
         self.frame.statements.append(Assign((name,), value, comment))
-        self.frame.held.append(
-            Held(name, family, True, {}, tuple(range(len(shape))), shape, self.frame, store=False)
-        )
+        self.frame.held.append(Held(name, family, vector, {}, axes, shape, self.frame, store=False))
 
     # matrices
 

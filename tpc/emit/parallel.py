@@ -15,7 +15,7 @@ from tpc.core.program import MatMul
 from tpc.core.storage import Region, leaves
 from tpc.emit import python as py
 from tpc.emit.comments import loops
-from tpc.emit.identifiers import chain_name, local_name
+from tpc.emit.identifiers import chain_name, fixed_name, local_name
 from tpc.emit.python import Assign, Def, Py, Return
 from tpc.emit.round_arrays import in_a_row, is_whole, put_together, stacked_axis
 from tpc.emit.scopes import BasisChain, Frame, Held
@@ -173,7 +173,7 @@ class Parallel:
                 assert isinstance(index, Affine)
                 fixed: dict[int, Index] = {**held.fixed, axis: index}
                 local = Held(
-                    self.names.fresh(local_name(held.family, [fixed[a] for a in sorted(fixed)])),
+                    self.names.fresh(fixed_name(held.family, fixed)),
                     held.family,
                     held.vector,
                     fixed,
@@ -211,7 +211,7 @@ class Parallel:
                 **{a: i for a, i in lie.fixed.items() if a in held.kept},
                 lie.axis: lie.index,
             }
-            name = self.names.fresh(local_name(held.family, [fixed[a] for a in sorted(fixed)]))
+            name = self.names.fresh(fixed_name(held.family, fixed))
             local = Held(
                 name,
                 held.family,

@@ -30,9 +30,9 @@ def on_whole_arrays(body: Body, leaf: Leaf, nest: Sequence[Region], frame: Frame
     as.
     """
     op = leaf.op
-    if isinstance(op, MatMul | Moment | OuterNonlin | OuterMul) or isinstance(op, Nonlin) != is_vector(
-        op.phi
-    ):
+    if isinstance(op, MatMul | Moment | OuterNonlin | OuterMul):
+        return None
+    if isinstance(op, Nonlin) != is_vector(op.phi):
         return None
     phi = finite_branches(op.phi, body.doubtful)
     if any(isinstance(x, Sum) for x in walk(phi)) or not all(depends(phi, r.variable) for r in nest):
@@ -92,6 +92,4 @@ class Grid(Frame):
         if before is None:
             return held
         parts += [Py("None")] * (len(self.nest) - 1 - before + (self.vectors and not held.vector))
-        text = held.part(parts).text
-        fixed = dict(enumerate(ref.index))
-        return Held(text, held.family, held.vector, fixed, (), held.shape, held.frame, store=False)
+        return held.read(ref, parts)

@@ -188,15 +188,8 @@ def print_statements(statements: Sequence[Statement], indent: str = "") -> list[
     lines: list[str] = []
     for s in statements:
         match s:
-            case Assign(targets, value, comment):
-                left = ", ".join(targets)
-                code = f"{indent}{left} = {_bare(value)}"
-                if len(code) <= WIDEST:
-                    lines += _commented(code, comment, indent)
-                else:
-                    left = f"({left})" if len(targets) > 1 and len(left) > WIDEST // 2 else left
-                    lines += _above(comment, indent)
-                    lines += _broken(f"{indent}{left} = {_closed(value)}", indent)
+            case Assign():
+                lines += _assignment(s, indent)
             case Return(value):
                 code = f"{indent}return {_bare(value)}"
                 lines += (
@@ -206,6 +199,15 @@ def print_statements(statements: Sequence[Statement], indent: str = "") -> list[
                 lines += [""] * bool(lines and lines[-1] != "")
                 lines += [*_function(s, indent), ""]
     return lines[:-1] if lines and lines[-1] == "" else lines
+
+
+def _assignment(s: Assign, indent: str) -> list[str]:
+    left = ", ".join(s.targets)
+    code = f"{indent}{left} = {_bare(s.value)}"
+    if len(code) <= WIDEST:
+        return _commented(code, s.comment, indent)
+    left = f"({left})" if len(s.targets) > 1 and len(left) > WIDEST // 2 else left
+    return [*_above(s.comment, indent), *_broken(f"{indent}{left} = {_closed(s.value)}", indent)]
 
 
 def _function(s: Def, indent: str) -> list[str]:

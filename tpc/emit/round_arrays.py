@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from tpc.emit.body import Body
 
 
-def nest_of(region: Region) -> list[Region]:
-    """The region and the loops that are all there is in it."""
-    nest = [region]
-    while len(nest[-1].body) == 1 and isinstance(deeper := nest[-1].body[0], Region):
-        nest.append(deeper)
-    return nest
-
-
 def in_a_row(region: Region, lie: Stacking) -> bool:
     """Whether the rounds' members are a slice of the array."""
     return region.loop.count.constant is not None and not (lie.index - Affine.var(region.variable)).variables
@@ -66,23 +58,24 @@ def is_whole(region: Region, frame: Frame, held: Held, lie: Stacking) -> bool:
     return complete and held.pending and held.writers == 1 and held.frame is frame
 
 
+def _places_of_rounds(body: Body, region: Region, frame: Frame, length: int, lie: Stacking) -> tuple[Py, str]:
+    """Where the rounds' members lie on their axis, and how to drop those of rounds that there are not."""
+    if in_a_row(region, lie):
+        return py.part(lie.index.const, region.greatest, length), ""
+    steps = f"jnp.arange({region.greatest})"
+    place = body.expressions.affine(lie.index, Frame(parent=frame, variables={region.variable: steps}))
+    if region.loop.count.constant is not None:
+        return place, ""
+    inside = py.compare("<", Py(steps), body.expressions.affine(region.loop.count, frame))
+    return py.call("jnp.where", inside, place, py.integer(length)), ', mode="drop"'
+
+
 def put_together(
     body: Body, leaf: Leaf, region: Region, frame: Frame, held: Held, lie: Stacking, made: str
 ) -> None:
     """Writes the members that all rounds have made into the array."""
     held.ready()
-    place, drop = Py(""), ""
-    if in_a_row(region, lie):
-        place = py.part(lie.index.const, region.greatest, held.shape[lie.axis])
-    else:
-        steps = f"jnp.arange({region.greatest})"
-        place = body.expressions.affine(lie.index, Frame(parent=frame, variables={region.variable: steps}))
-        if region.loop.count.constant is None:
-            inside = py.compare("<", Py(steps), body.expressions.affine(region.loop.count, frame))
-            place, drop = (
-                py.call("jnp.where", inside, place, py.integer(held.shape[lie.axis])),
-                ', mode="drop"',
-            )
+    place, drop = _places_of_rounds(body, region, frame, held.shape[lie.axis], lie)
     index = [
         place if a == lie.axis else py.FULL if a in lie.rest else body.expressions.index(lie.fixed[a], frame)
         for a in held.kept

@@ -172,11 +172,8 @@ def added(
     frame.changes(held)
 
 
-def _rows(emit: Expressions, a: Addition, frame: Frame, region: Region) -> Py:
-    """The members that something is added to: for all values of the sums' variables, an axis each."""
-    if not a.loops:
-        return emit.index(a.row, frame)
-    source = frame.find(Ref(a.row.input, a.row.index))
+def _goes_through(a: Addition, source: Held) -> bool:
+    """Whether the sums go through all of the input that tells the members, in the order of its axes."""
     variables = [v for v, _ in a.loops]
     along = [
         i.terms[0][0] for i in a.row.index if i.variables & set(variables) and i == Affine.var(i.terms[0][0])
@@ -187,7 +184,16 @@ def _rows(emit: Expressions, a: Addition, frame: Frame, region: Region) -> Py:
         for v, n in a.loops
         if v in i.variables
     )
-    if along != variables or not full or source.kept != tuple(range(len(a.row.index))):
+    return along == variables and full and source.kept == tuple(range(len(a.row.index)))
+
+
+def _rows(emit: Expressions, a: Addition, frame: Frame, region: Region) -> Py:
+    """The members that something is added to: for all values of the sums' variables, an axis each."""
+    if not a.loops:
+        return emit.index(a.row, frame)
+    source = frame.find(Ref(a.row.input, a.row.index))
+    variables = [v for v, _ in a.loops]
+    if not _goes_through(a, source):
         return _over(emit, a, frame, lambda inner: emit.index(a.row, inner))
     return py.subscript(
         py.name(source.name),

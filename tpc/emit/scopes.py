@@ -68,6 +68,12 @@ class Held:
     def rest(self, ref: Ref) -> tuple[Index, ...]:
         return tuple(ref.index[axis] for axis in self.kept)
 
+    def read(self, ref: Ref, index: Sequence[Py]) -> Held:
+        """The part of it at an index as what `ref` means, where nothing is stored."""
+        fixed = dict(enumerate(ref.index))
+        text = self.part(index).text
+        return Held(text, self.family, self.vector, fixed, (), self.shape, self.frame, store=False)
+
 
 @dataclass(eq=False, slots=True)
 class BasisChain:

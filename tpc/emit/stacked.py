@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Gather, Ref
+from tpc.core.expr import Gather, Index, Ref
 from tpc.core.program import MatMul
 from tpc.core.storage import Leaf, Region
 from tpc.core.traverse import index_variables
@@ -101,23 +101,19 @@ class Blocks:
             index, drop = slice_of(self.body, held, ref, nest, frame), ""
             at_hand(held, ref, nest, name, frame)
         else:
-            inner, drop, index = self._grid(nest, frame), ', mode="drop"', []
-            for axis, i in zip(held.kept, held.rest(ref), strict=True):
-                place = self.expressions.index(i, inner)
-                if (
-                    isinstance(i, Affine)
-                    and nest[0].variable in i.variables
-                    and nest[0].loop.count.constant is None
-                ):
-                    exists = py.compare(
-                        "<",
-                        Py(inner.variables[nest[0].variable]),
-                        self.expressions.affine(nest[0].loop.count, frame),
-                    )
-                    place = py.call("jnp.where", exists, place, py.integer(held.shape[axis]))
-                index.append(place)
+            inner, drop = self._grid(nest, frame), ', mode="drop"'
+            places = zip(held.kept, held.rest(ref), strict=True)
+            index = [self._place(i, held.shape[axis], nest[0], inner, frame) for axis, i in places]
         frame.statements.append(Assign((held.name,), put(held, index, name, drop)))
         frame.changes(held)
+
+    def _place(self, i: Index, length: int, region: Region, inner: Frame, frame: Frame) -> Py:
+        """Places on one axis; beyond its end for rounds of the outermost loop that there are not."""
+        place, count = self.expressions.index(i, inner), region.loop.count
+        if not isinstance(i, Affine) or region.variable not in i.variables or count.constant is not None:
+            return place
+        exists = py.compare("<", Py(inner.variables[region.variable]), self.expressions.affine(count, frame))
+        return py.call("jnp.where", exists, place, py.integer(length))
 
 
 def put(held: Held, index: Sequence[Py], value: str, drop: str = "") -> Py:

@@ -333,17 +333,7 @@ class _Axes(Frame):
                 parts += [Py("None")] * following
             else:
                 parts.append(self.emit.index(i, self.parent))
-        text = held.part(parts).text
-        return Held(
-            text,
-            held.family,
-            held.vector,
-            dict(enumerate(ref.index)),
-            (),
-            held.shape,
-            held.frame,
-            store=False,
-        )
+        return held.read(ref, parts)
 
 
 def _flat(node: Sum) -> tuple[Loops, Expr]:

@@ -11,10 +11,10 @@ from tpc.core.program import Instruction, Moment, Nonlin, OuterNonlin, Product, 
 from tpc.core.storage import Leaf, Region
 from tpc.core.traverse import ref_variables
 from tpc.emit import python as py
-from tpc.emit.identifiers import local_name
+from tpc.emit.identifiers import fixed_name
 from tpc.emit.pointwise import on_whole_arrays
 from tpc.emit.python import Assign, Py
-from tpc.emit.round_arrays import covered, in_a_row, is_whole, nest_of, put_together, stacked_axis
+from tpc.emit.round_arrays import covered, in_a_row, is_whole, put_together, stacked_axis
 from tpc.emit.scatter import added, separated
 from tpc.emit.scopes import Frame, Held
 from tpc.emit.stacked import along, slice_of
@@ -30,7 +30,7 @@ def inner_products(body: Body, region: Region, frame: Frame) -> bool:
 
     One product of an array with a vector.
     """
-    nest = nest_of(region)
+    nest = region.nest()
     leaf = nest[-1].body[0]
     sides = (
         _one_moves(leaf, nest, body.program.tables)
@@ -125,7 +125,7 @@ def _assign_whole(
 
 def picked(body: Body, region: Region, frame: Frame) -> bool:
     """`c[i, k] = x[j[i], k] for k for i`, the members of an array that another one picks: one indexing."""
-    nest = nest_of(region)
+    nest = region.nest()
     leaf = nest[-1].body[0]
     if (
         len(nest[-1].body) != 1
@@ -170,7 +170,7 @@ def picked(body: Body, region: Region, frame: Frame) -> bool:
 
 def pointwise(body: Body, region: Region, frame: Frame) -> bool:
     """`x[i] = tanh(h[i]) for i`: the function of the whole array."""
-    nest = nest_of(region)
+    nest = region.nest()
     leaf = nest[-1].body[0]
     held = frame.target(leaf.op.out) if isinstance(leaf, Leaf) and len(nest[-1].body) == 1 else None
     if held is None or not isinstance(leaf, Leaf):
@@ -195,7 +195,7 @@ def pointwise(body: Body, region: Region, frame: Frame) -> bool:
     comment = body.comments.of(leaf.op, nest[::-1])
     assert lie is not None
     fixed = {**held.fixed, **{a: i for a, i in lie.fixed.items() if a in held.kept}}
-    name = body.names.fresh(local_name(held.family, [fixed[a] for a in sorted(fixed)]))
+    name = body.names.fresh(fixed_name(held.family, fixed))
     frame.statements.append(Assign((name,), value, comment))
     put_together(body, leaf, region, frame, held, lie, name)
     return True

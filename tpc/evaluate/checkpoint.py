@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,21 +42,22 @@ class Kept(MutableMapping[int, Evaluation]):
         own.mkdir(parents=True, exist_ok=True)
         out = cls(own, fingerprint)
         for k in range(count):
-            path = out.path(k)
-            if path.exists():
-                try:
-                    out.done[k] = out._read(path)
-                except ValueError as error:
-                    out.notes.append(_damaged(path, error))
+            if (path := out.path(k)).exists():
+                with out._noting_damage(path):
+                    out.done[k] = _unpacked(out._arrays(path))
         for path in sorted(own.glob("check-*.npz")):
-            try:
-                found = out._arrays(path)
+            with out._noting_damage(path):
                 out.checks.done[path.stem.removeprefix("check-")] = {
-                    name.removeprefix("found "): array for name, array in found.items()
+                    name.removeprefix("found "): array for name, array in out._arrays(path).items()
                 }
-            except ValueError as error:
-                out.notes.append(_damaged(path, error))
         return out
+
+    @contextmanager
+    def _noting_damage(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:
+            self.notes.append(_damaged(path, error))
 
     def _arrays(self, path: Path) -> dict[str, np.ndarray]:
         arrays = read_arrays(path)
@@ -66,9 +68,6 @@ class Kept(MutableMapping[int, Evaluation]):
     def _description(self, path: Path) -> str:
         """What a file says of which run it is, and which part of it."""
         return f"{self.fingerprint} {path.stem}"
-
-    def _read(self, path: Path) -> Evaluation:
-        return _unpacked(self._arrays(path))
 
     def write(self, path: Path, arrays: dict[str, np.ndarray]) -> None:
         """Raises OSError."""

@@ -74,12 +74,16 @@ def not_looked_at(
     looked_at = checks.get("rounding", None if module.REPLAYED else {})
     if looked_at is None or not all(np.isnan(np.asarray(lost)).all() for lost in looked_at.values()):
         return
+    if rounded := _agreeing(module, done):
+        yield f"what rounding adds to the error of {_listed(rounded)} is not known: {why}"
+
+
+def _agreeing(module: ModuleType, done: Sequence[tuple[Mapping[str, Any], Any]]) -> list[str]:
+    """The outputs with finite entries on which all evaluations agree."""
     values = {name: np.stack([np.asarray(each[0][name]) for each in done]) for name in done[0][0]}
-    rounded = [
+    return [
         name for name, each in values.items() if np.any(module.agreeing(each) & np.isfinite(each).all(axis=0))
     ]
-    if rounded:
-        yield f"what rounding adds to the error of {_listed(rounded)} is not known: {why}"
 
 
 def rounding_notes(found: Mapping[str, tuple[Any, Any]], plan: Plan) -> Iterator[str]:

@@ -53,17 +53,18 @@ def _drawn(result: Result, samples: list[Samples], axes: Any, *, shown: bool) ->
     if single:
         _single(drawn[-1], single, samples)
     if axes is None:
-        labelled = next((axis for axis in drawn if axis.get_legend_handles_labels()[1]), None)
-        if samples and labelled is not None:  # a map has none
-            figure.legend(
-                *labelled.get_legend_handles_labels(),
-                loc="outside lower center",
-                ncols=1 + len(samples),
-                frameon=False,
-                fontsize=9,
-            )
+        if samples:
+            _draw_one_legend(figure, drawn, 1 + len(samples))
         figure.suptitle(literal(f"{result.program}: n = ∞" + "".join(f", {s.width}" for s in samples)))
     return figure, drawn
+
+
+def _draw_one_legend(figure: Any, drawn: list[Any], columns: int) -> None:
+    """That of the first panel that has one, below all: maps have none."""
+    labelled = next((axis for axis in drawn if axis.get_legend_handles_labels()[1]), None)
+    if labelled is not None:
+        handles = labelled.get_legend_handles_labels()
+        figure.legend(*handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
 
 
 def _new_panels(count: int, shown: bool) -> tuple[Any, list[Any]]:

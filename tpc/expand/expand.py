@@ -9,7 +9,7 @@ Gaussian, on which the rest is conditioned: an input of the limit's program.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -36,7 +36,7 @@ from tpc.core.wellformed import verified
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError, TpcError
 from tpc.expand.arrange import split_loops, without_duplicates
-from tpc.expand.chance import NO_GROUPS, RANDOM, join
+from tpc.expand.chance import NO_GROUPS, RANDOM, Chance, join
 from tpc.expand.growth import GrowsError, SmallError
 from tpc.expand.orders import Orders, SeriesTerm, UnstableError, key, orders
 from tpc.expand.random_start import Initial, initial_program, without_initial
@@ -270,17 +270,22 @@ class _Terms:
             return
         distinct = list(dict.fromkeys(value for _, value in there))
         chances = {value: self.known.chance_of(value) for value in distinct}
-        groups = sorted(frozenset[str]().union(*(chance.linear or NO_GROUPS for chance in chances.values())))
-        ways = islice(
-            (frozenset(avoid) for k in range(len(groups)) for avoid in combinations(groups, k)), MOST_WAYS
-        )
-        if not any(join(self.known.chance_of(value, avoid) for value in distinct).linear for avoid in ways):
+        if not self.linear_together(distinct, chances.values()):
             raise RefusedError(
                 catalogue.scaling.not_gaussian(there[0][0].origin.label, shown(there[0][0].out))
             )
         for op, value in there:
             if RANDOM in chances[value].others:
                 raise RefusedError(catalogue.scaling.not_gaussian(op.origin.label, shown(op.out)))
+
+    def linear_together(self, scalars: Sequence[Expr], chances: Iterable[Chance]) -> bool:
+        """Whether there is a way to tell what each is linear in so that this occurs nowhere else."""
+        groups = sorted(frozenset[str]().union(*(chance.linear or NO_GROUPS for chance in chances)))
+        ways = (frozenset(avoid) for k in range(len(groups)) for avoid in combinations(groups, k))
+        return any(
+            join(self.known.chance_of(value, avoid) for value in scalars).linear
+            for avoid in islice(ways, MOST_WAYS)
+        )
 
 
 def shown(ref: Ref) -> str:

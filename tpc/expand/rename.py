@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -38,23 +38,21 @@ def notes_on(meanings: Sequence[Meaning]) -> tuple[str, ...]:
     kinds: dict[tuple[bool, int, Fraction], list[Meaning]] = {}
     for m in meanings:
         kinds.setdefault((m.initial, m.order, m.power), []).append(m)
-    out = []
-    for (initial, order, p), found in kinds.items():
-        names, of = ", ".join(m.name for m in found), ", ".join(m.family for m in found)
-        scale = f"n^({print_fraction(-p)})·" if p else ""
-        if initial:
-            out.append(
-                f"{names}: what the start gives to {of}: Gaussian, and what the limit is conditioned on."
-            )
-        elif order == 0:
-            out.append(f"{names}: the limit of {scale}{of if len(found) == 1 else f'({of})'}.")
-        else:
-            before = "first term" if order == 1 else f"first {order} terms"
-            out.append(
-                f"{names}: the limit of {scale}({of} - {'its' if len(found) == 1 else 'their'} "
-                f"{before}{'s' * (order == 1 < len(found))})."
-            )
-    return tuple(out)
+    return tuple(_note(found, *kind) for kind, found in kinds.items())
+
+
+def _note(found: Sequence[Meaning], initial: bool, order: int, power: Fraction) -> str:
+    names, of = ", ".join(m.name for m in found), ", ".join(m.family for m in found)
+    if initial:
+        return f"{names}: what the start gives to {of}: Gaussian, and what the limit is conditioned on."
+    scale = f"n^({print_fraction(-power)})·" if power else ""
+    if order == 0:
+        return f"{names}: the limit of {scale}{of if len(found) == 1 else f'({of})'}."
+    before = "first term" if order == 1 else f"first {order} terms"
+    return (
+        f"{names}: the limit of {scale}({of} - {'its' if len(found) == 1 else 'their'} "
+        f"{before}{'s' * (order == 1 < len(found))})."
+    )
 
 
 def meanings_of(
@@ -64,10 +62,7 @@ def meanings_of(
     variables = {loop.variable for _, loops in instructions(program.body) for loop in loops}
     taken = {*CONSTANTS, *FUNCTIONS, *COMPOSED, *program.names, *variables}
     own = {name: _parsed(name) for name in written}
-    powers: dict[str, list[Fraction]] = {}
-    for family, p, mark in own.values():
-        if not mark:
-            powers.setdefault(family, []).append(p)
+    powers = _powers_by_family(own.values())
     made = {family.name for family in program.families}
     used = taken - made
     out: dict[str, Meaning] = {}
@@ -76,11 +71,20 @@ def meanings_of(
             family, p, own_mark = own[name]
             if own_mark != mark:
                 continue
-            order = sorted(powers.get(family, [p]), reverse=True).index(p) if not mark else 0
+            order = powers[family].index(p) if not mark else 0
             got = family if not mark and not order else _name(family, order, mark, used | made)
             used.add(got)
             out[name] = Meaning(got, family, p, order, mark == "~")
     return out
+
+
+def _powers_by_family(terms: Iterable[tuple[str, Fraction, str]]) -> dict[str, list[Fraction]]:
+    """The powers of each family's terms, the greatest first."""
+    powers: dict[str, list[Fraction]] = {}
+    for family, p, mark in terms:
+        if not mark:
+            powers.setdefault(family, []).append(p)
+    return {family: sorted(own, reverse=True) for family, own in powers.items()}
 
 
 def _parsed(name: str) -> tuple[str, Fraction, str]:

@@ -58,11 +58,7 @@ def runs(
     """
     places = {d.name: k for k, d in enumerate(definitions)}
     spelled = [_spelled(d, facts(d), places) or (k, ()) for k, d in enumerate(definitions)]
-    nearest: dict[Hashable, int] = {}
-    following: list[int | None] = [None] * len(spelled)  # the next definition of the same kind
-    for k in reversed(range(len(spelled))):
-        following[k] = nearest.get(spelled[k][0])
-        nearest[spelled[k][0]] = k
+    following = _following([kind for kind, _ in spelled])
     found: list[Run] = []
     start = 0
     while start < len(definitions):
@@ -70,6 +66,16 @@ def runs(
         found += [run] if run is not None else []
         start = start + 1 if run is None else run.stop
     return found
+
+
+def _following(kinds: Sequence[Hashable]) -> list[int | None]:
+    """Where the next one of the same kind is."""
+    nearest: dict[Hashable, int] = {}
+    following: list[int | None] = [None] * len(kinds)
+    for k in reversed(range(len(kinds))):
+        following[k] = nearest.get(kinds[k])
+        nearest[kinds[k]] = k
+    return following
 
 
 # what a definition is like, and the names of arrays in it in the order in which they occur
@@ -90,18 +96,25 @@ def _at(
     for _ in range(PERIODS):
         if after is None:
             break
-        period, count = after - start, 1
-        while all(
-            k + period < len(spelled) and spelled[k][0] == spelled[k + period][0]
-            for k in range(start + (count - 1) * period, start + count * period)
-        ):
-            count += 1
+        period = after - start
+        count = _rounds_alike(start, period, spelled)
         if count >= least:
             run = _matched(start, period, count, spelled, definitions, places)
             if len(run.names) >= least and (best is None or run.stop > best.stop):
                 best = run
         after = following[after]
     return best
+
+
+def _rounds_alike(start: int, period: int, spelled: Sequence[Spelled]) -> int:
+    """How many periods there are of the same kinds, one after another."""
+    count = 1
+    while all(
+        k + period < len(spelled) and spelled[k][0] == spelled[k + period][0]
+        for k in range(start + (count - 1) * period, start + count * period)
+    ):
+        count += 1
+    return count
 
 
 def _matched(

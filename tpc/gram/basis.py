@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from tpc.core.expr import ONE, ZERO, Add, Expr, Mul, Sum, Value, add, is_vector, mul
 
+K = TypeVar("K")
 Parts = dict[Expr, Expr]  # the coefficient of each vector, and under ONE what has none
 
 
@@ -17,24 +19,29 @@ def parts_of(x: Expr) -> Parts | None:
         case Value() | Sum():
             return {x: ONE}
         case Add(terms):
-            out: Parts = {}
-            for term in terms:
-                found = parts_of(term)
-                if found is None:
-                    return None
-                for atom, coefficient in found.items():
-                    out[atom] = add(out[atom], coefficient) if atom in out else coefficient
-            return {atom: coefficient for atom, coefficient in out.items() if coefficient != ZERO}
+            out = total_of(map(parts_of, terms))
+            return None if out is None else {atom: k for atom, k in out.items() if k != ZERO}
         case Mul(factors):
             vectors = [f for f in factors if is_vector(f)]
-            inner = parts_of(vectors[0]) if len(vectors) == 1 else None
             front = [f for f in factors if not is_vector(f)]
-            return (
-                None
-                if inner is None
-                else {atom: mul(*front, coefficient) for atom, coefficient in inner.items()}
-            )
+            return multiple_of(parts_of(vectors[0]), front) if len(vectors) == 1 else None
     return None
+
+
+def total_of(parts: Iterable[dict[K, Expr] | None]) -> dict[K, Expr] | None:
+    """The sum of linear combinations, by their coefficients; None if one of them is none."""
+    out: dict[K, Expr] = {}
+    for part in parts:
+        if part is None:
+            return None
+        for key, coefficient in part.items():
+            out[key] = add(out[key], coefficient) if key in out else coefficient
+    return out
+
+
+def multiple_of(part: dict[K, Expr] | None, front: Sequence[Expr]) -> dict[K, Expr] | None:
+    """A linear combination times scalars."""
+    return None if part is None else {key: mul(*front, coefficient) for key, coefficient in part.items()}
 
 
 def fewer(meanings: Mapping[str, Expr], names: Sequence[str]) -> dict[str, Parts] | None:

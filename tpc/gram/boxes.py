@@ -58,19 +58,9 @@ class Boxes:
         self.count = 0
         self.added: set[str] = set()  # families that the pass has added to the program
         for group in program.gaussians:
-            counts = tuple(n for _, n in group.axes)
+            variables, counts = tuple(v for v, _ in group.axes), tuple(n for _, n in group.axes)
             for k, name in enumerate(group.names):
-                self.add(
-                    Box(
-                        group,
-                        self.count,
-                        name,
-                        tuple(v for v, _ in group.axes),
-                        (0,) * len(counts),
-                        counts,
-                        k,
-                    )
-                )
+                self.add(Box(group, self.count, name, variables, (0,) * len(counts), counts, k))
         self.rounds: dict[tuple[str, int], set[int]] = {}
         for op, loops, round_of in _written_out(program.body, {}, (), round_of=False):
             self._instruction(op, loops)

@@ -30,6 +30,7 @@ from tpc.core.expr import (
     values,
 )
 from tpc.core.functions import elementwise
+from tpc.gram.basis import multiple_of, total_of
 from tpc.gram.ir import CovarianceProgram, Integral
 
 Kind = Literal["line", "curve", "turn"]
@@ -220,21 +221,11 @@ def affine(x: Expr, names: set[str]) -> Affine | None:
         case Value(ref, True):
             return {ref.name: ONE}
         case Add(terms):
-            out: Affine = {}
-            for term in terms:
-                part = affine(term, names)
-                if part is None:
-                    return None
-                for key, coefficient in part.items():
-                    out[key] = add(out[key], coefficient) if key in out else coefficient
-            return out
+            return total_of(affine(term, names) for term in terms)
         case Mul(factors):
             moving = [f for f in factors if _variables(f) & names]
-            line = affine(moving[0], names) if len(moving) == 1 else None
             still = [f for f in factors if not _variables(f) & names]
-            return (
-                None if line is None else {key: mul(*still, coefficient) for key, coefficient in line.items()}
-            )
+            return multiple_of(affine(moving[0], names), still) if len(moving) == 1 else None
     return None
 
 

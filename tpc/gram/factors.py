@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import comb, factorial
 from typing import Literal
 
 from tpc.core.expr import (
@@ -152,11 +153,9 @@ def _times(f: Factor, g: Factor, coefficient: Expr) -> Combination | None:
         return {Factor(rest[0], "step", ONE, rest[1]): coefficient}
     if both == {"exp"}:
         scale = add(f.scale, g.scale)
-        return {
-            Factor(
-                rest[0], "one" if scale == ZERO else "exp", ONE if scale == ZERO else scale, rest[1]
-            ): coefficient
-        }
+        if scale == ZERO:
+            return {Factor(rest[0], "one", ONE, rest[1]): coefficient}
+        return {Factor(rest[0], "exp", scale, rest[1]): coefficient}
     if both <= {"sin", "cos"}:
         return _waves(f, g, coefficient, rest)
     if both == {"tanh", "tanh'"} and f.scale == g.scale:
@@ -219,13 +218,8 @@ def moment(a: int, b: int, q: Expr, c: Expr, r: Expr) -> Expr:
         return ZERO
     terms = []
     for pairs in range(a % 2, min(a, b) + 1, 2):
-        ways = (
-            _choose(a, pairs)
-            * _choose(b, pairs)
-            * _factorial(pairs)
-            * _double(a - pairs)
-            * _double(b - pairs)
-        )
+        matched = comb(a, pairs) * comb(b, pairs) * factorial(pairs)
+        ways = matched * _double(a - pairs) * _double(b - pairs)
         terms.append(
             mul(
                 number(ways),
@@ -241,16 +235,8 @@ def half_moment(a: int, q: Expr) -> Expr:
     """`E u^a·step(u)`."""
     if a % 2 == 0:
         return mul(HALF, moment(a, 0, q, ZERO, ONE))
-    ways = number(2 ** (a // 2) * _factorial(a // 2))
+    ways = number(2 ** (a // 2) * factorial(a // 2))
     return mul(ways, power(q, Number(Fraction(a, 2))), power(call("sqrt", mul(number(2), PI)), MINUS_ONE))
-
-
-def _choose(n: int, k: int) -> int:
-    return _factorial(n) // (_factorial(k) * _factorial(n - k))
-
-
-def _factorial(n: int) -> int:
-    return n * _factorial(n - 1) if n > 1 else 1
 
 
 def _double(n: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import prod
 
 from tpc.core.calculus import differentiate
 from tpc.core.expr import (
@@ -80,10 +81,7 @@ def parity(x: Expr) -> int:
         case Value():
             return -1
         case Mul(factors):
-            out = 1
-            for factor in factors:
-                out *= parity(factor)
-            return out
+            return prod(map(parity, factors))
         case Add(terms):
             kinds = {parity(term) for term in terms}
             return kinds.pop() if len(kinds) == 1 else 0

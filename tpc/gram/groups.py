@@ -120,20 +120,17 @@ class Groups:
         for k, factor in enumerate(flat):
             if isinstance(factor, Add) and is_vector(factor):
                 return add(*(self.expanded([*flat[:k], term, *flat[k + 1 :]]) for term in factor.terms))
-            if (
-                isinstance(factor, Pow)
-                and isinstance(factor.exponent, Number)
-                and is_vector(factor)
-                and factor.exponent.value.denominator == 1
-                and factor.exponent.value > 0
-            ):
-                return self.expanded([*flat[:k], *[factor.base] * int(factor.exponent.value), *flat[k + 1 :]])
-        front = [self.engine.scalar(f) for f in flat if not is_vector(f)]
+            if isinstance(factor, Pow) and is_vector(factor) and (times := _whole_exponent(factor)):
+                return self.expanded([*flat[:k], *[factor.base] * times, *flat[k + 1 :]])
+        return self.apart(flat)
+
+    def apart(self, factors: Sequence[Expr]) -> Expr:
+        """A product by groups, those of vectors alone first: as soon as one is 0 it is all."""
+        out = [self.engine.scalar(f) for f in factors if not is_vector(f)]
         groups = sorted(
-            self.dependent([f for f in flat if is_vector(f)]),
+            self.dependent([f for f in factors if is_vector(f)]),
             key=lambda group: not all(isinstance(f, Value) for f in group),
         )
-        out = front
         for group in groups:
             if ZERO in out:
                 return ZERO
@@ -327,19 +324,16 @@ class Groups:
         if found is None:
             return factors, names
         meant = {
-            z: add(
-                *(
-                    mul(k, ONE if atom == ONE else Value(Ref(self.name(atom)), True))
-                    for atom, k in parts.items()
-                )
-            )
-            for z, parts in found.items()
+            z: add(*(mul(k, self.gaussian(atom)) for atom, k in parts.items())) for z, parts in found.items()
         }
         factors = [
             replace(f, lambda node: meant.get(node.ref.name) if isinstance(node, Value) else None)
             for f in factors
         ]
         return factors, list(dict.fromkeys(z for f in factors for z in gaussians(f)))
+
+    def gaussian(self, atom: Expr) -> Expr:
+        return ONE if atom == ONE else Value(Ref(self.name(atom)), True)
 
     def integral(self, factors: list[Expr], names: list[str]) -> Expr:
         if len(names) > MOST_DIMENSIONS:
@@ -353,6 +347,12 @@ class Groups:
         same = self.same(names[0], names[1]) if len(names) == 2 else ()
         formula = Integral(tuple(names), tuple(own), tuple(self.means[z] for z in names), table, same)
         return self.engine.arrays.expectation(formula, [self.meant(f) for f in factors])
+
+
+def _whole_exponent(x: Pow) -> int:
+    """The exponent if it is a whole number, 1 at least; or else 0."""
+    k = x.exponent.value if isinstance(x.exponent, Number) else 0
+    return int(k) if k.denominator == 1 and k > 0 else 0
 
 
 def _with_a_step(f: Factor, g: Factor, q: Expr, c: Expr) -> Expr | None:

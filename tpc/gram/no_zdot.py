@@ -65,12 +65,12 @@ class Dots:
         behind = self.engine.vectors.behind(site)
         for other in self.engine.sites.products.get((op.matrix.name, not op.transposed), ()):
             assert isinstance(other.op, MatMul)
-            apart = any(
-                i != j and None not in (i, j)
-                for i, j in zip(constants(op.matrix.index), constants(other.op.matrix.index), strict=True)
-            )
             before = behind >> other.number & 1
-            if not before or apart or not meet(own, self.engine.vectors.sources(other)):
+            if (
+                not before
+                or _are_apart(op.matrix, other.op.matrix)
+                or not meet(own, self.engine.vectors.sources(other))
+            ):
                 continue
             hat, operand = self._anywhere(other, other.op.out), self._anywhere(site, op.operand)
             # of one with a Ż itself this is no covariance of Ẑ
@@ -102,3 +102,9 @@ class Dots:
             if v is not None
         }
         return substitute(Value(ref, True), at)
+
+
+def _are_apart(one: Ref, other: Ref) -> bool:
+    """Whether two members of a family of matrices are different ones in all rounds."""
+    indices = zip(constants(one.index), constants(other.index), strict=True)
+    return any(i != j and None not in (i, j) for i, j in indices)

@@ -250,13 +250,24 @@ class _CovarianceWriter:
         )
 
     def _integral(self, x: Integral, arrays: Arrays, axes: Sequence[str], shape: Sequence[int]) -> Py:
-        table = dict(self.table)
-        parameters = []
-        for variable in x.variables:
-            parameters.append(variable)
-            table[variable] = Array(variable, ())
+        table = {**self.table, **{variable: Array(variable, ()) for variable in x.variables}}
         inner = Arrays(self.covariances.extents, table, self.names)
         body = inner.aligned(finite_branches(mul(*x.factors)), axes)
+        law = self._law(x, arrays, axes)
+        size = py.tuple_of([py.integer(n) for n in shape]) if shape else Py("()")
+        taken = ", ".join(x.variables)
+        places = [
+            [f"({cut.kind!r}, lambda {taken}: {inner.aligned(cut.at, axes).text})" for cut in own]
+            for own in cuts_of(x)
+        ]
+        cuts = ", ".join(f"[{', '.join(own)}]" for own in places)
+        self.integrals += 1
+        return Py(
+            f"integral(lambda {taken}: {body.text}, [{cuts}], {law}, rule, {size.text}, {self.integrals})"
+        )
+
+    def _law(self, x: Integral, arrays: Arrays, axes: Sequence[str]) -> str:
+        """Means, and the lower half of the covariance."""
         rows = []
         for k, row in enumerate(x.covariance):
             own = [arrays.aligned(c, axes) for c in row]
@@ -264,18 +275,7 @@ class _CovarianceWriter:
                 own[0] = self._masked(row[0], x.covariance[0][0], x.same, arrays, axes)
             rows.append(f"[{', '.join(c.text for c in own)}]")
         means = ", ".join(arrays.aligned(m, axes).text for m in x.mean)
-        size = py.tuple_of([py.integer(n) for n in shape]) if shape else Py("()")
-        taken = ", ".join(parameters)
-        places = [
-            [f"({cut.kind!r}, lambda {taken}: {inner.aligned(cut.at, axes).text})" for cut in own]
-            for own in cuts_of(x)
-        ]
-        cuts = ", ".join(f"[{', '.join(own)}]" for own in places)
-        self.integrals += 1
-        law = f"[{means}], [{', '.join(rows)}]"
-        return Py(
-            f"integral(lambda {taken}: {body.text}, [{cuts}], {law}, rule, {size.text}, {self.integrals})"
-        )
+        return f"[{means}], [{', '.join(rows)}]"
 
 
 def _plain_kind(f: Factor) -> str:

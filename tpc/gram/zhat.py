@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
 from tpc.core.expr import ONE, ZERO, Delta, Expr, Index, Number, Pow, Ref, Value, add, delta, mul
-from tpc.core.program import Gaussians, MatMul
+from tpc.core.program import Gaussians, MatMul, Matrix
 from tpc.core.traverse import substitute
 from tpc.gram.boxes import Box
 
@@ -49,19 +49,18 @@ def _hats(engine: Covariances, x: Ref, a: Box, first: MatMul, z: Ref, b: Box, se
     operands = [substitute(Value(op.operand, True), where) for op, where in ((first, at), (second, by))]
     solved = _solution(deltas)
     matrix = engine.matrices[first.matrix.name]
-    variance = engine.scalar(
-        engine.instantiated(
-            matrix.variance, {v: i for (v, _), i in zip(matrix.axes, one.ref.index, strict=True)}
-        )
-    )
-    ratio = (
-        mul(engine.ratios[matrix.rows], Pow(engine.ratios[matrix.columns], Number(Fraction(-1))))
-        if first.transposed and engine.ratios[matrix.rows] != engine.ratios[matrix.columns]
-        else ONE
-    )
+    member = {v: i for (v, _), i in zip(matrix.axes, one.ref.index, strict=True)}
+    variance = engine.scalar(engine.instantiated(matrix.variance, member))
+    ratio = _ratio(engine, matrix) if first.transposed else ONE
     return mul(
         *deltas, variance, engine.scalar(ratio), engine.product([substitute(x, solved) for x in operands])
     )
+
+
+def _ratio(engine: Covariances, matrix: Matrix) -> Expr:
+    """ρ, rows over columns."""
+    rows, columns = engine.ratios[matrix.rows], engine.ratios[matrix.columns]
+    return ONE if rows == columns else mul(rows, Pow(columns, Number(Fraction(-1))))
 
 
 def _initial(engine: Covariances, x: Ref, a: Box, z: Ref, b: Box, group: Gaussians) -> Expr:
@@ -77,20 +76,14 @@ def _solution(deltas: Sequence[Expr]) -> dict[str, Index]:
     for bracket in deltas:
         if isinstance(bracket, Delta):
             left, right = bracket.left, bracket.right
-            if (
-                isinstance(right, Affine)
-                and len(right.terms) == 1
-                and right.terms[0][1] == 1
-                and right.const == 0
-                and right.terms[0][0] not in found
-            ):
-                found[right.terms[0][0]] = left
-            elif (
-                isinstance(left, Affine)
-                and len(left.terms) == 1
-                and left.terms[0][1] == 1
-                and left.const == 0
-                and left.terms[0][0] not in found
-            ):
-                found[left.terms[0][0]] = right
+            if (variable := _variable(right)) is not None and variable not in found:
+                found[variable] = left
+            elif (variable := _variable(left)) is not None and variable not in found:
+                found[variable] = right
     return found
+
+
+def _variable(index: Index) -> str | None:
+    """The variable that an index is, None if it is anything else."""
+    variables = list(index.variables) if isinstance(index, Affine) else []
+    return variables[0] if len(variables) == 1 and index == Affine.var(variables[0]) else None

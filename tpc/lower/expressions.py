@@ -176,7 +176,7 @@ class ExpressionLowering:
         affine = self.scope.affine(node, known)
         if affine is not None:
             return affine
-        base, inner = (node.base, node.index) if isinstance(node, tree.Indexed) else (node, ())
+        base, inner = tree.base_and_index(node)
         assert isinstance(base, tree.Name)
         positions = []
         for i in inner:
@@ -191,7 +191,7 @@ class ExpressionLowering:
         inner, transposed = node.matrix, False
         while isinstance(inner, tree.Transposed):
             inner, transposed = inner.base, not transposed
-        base, index = (inner.base, inner.index) if isinstance(inner, tree.Indexed) else (inner, ())
+        base, index = tree.base_and_index(inner)
         assert isinstance(base, tree.Name)
         declared = self.scope.symbols[base.name].node
         if not isinstance(declared, tree.MatrixStatement):

@@ -217,7 +217,7 @@ class Statements:
             with self.block.region(self.loop(clauses[0]), origin):
                 self.define(target, value, clauses[1:], origin)
             return
-        base, index = (target.base, target.index) if isinstance(target, tree.Indexed) else (target, ())
+        base, index = tree.base_and_index(target)
         assert isinstance(base, tree.Name)
         self.block.base, self.block.origin = base.name, origin
         ref = self.expressions.ref(base.name, index, self.env())

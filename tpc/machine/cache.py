@@ -125,13 +125,7 @@ def prune(most: int = MOST) -> None:
     folder = cache_folder()
     if folder is None:
         return
-    found = []
-    for path in folder.glob(f"{COMPILED}*/*"):
-        try:
-            told = path.stat()
-        except OSError:  # another process was faster
-            continue
-        found.append((max(told.st_atime, told.st_mtime), told.st_size, path))
+    found = [*_compiled(folder)]
     size = sum(each for _, each, _ in found)
     for _, each, path in sorted(found):
         if size <= most:
@@ -141,3 +135,11 @@ def prune(most: int = MOST) -> None:
         except OSError:
             return
         size -= each
+
+
+def _compiled(folder: Path) -> Iterator[tuple[float, int, Path]]:
+    """When each of the files with compiled code was last used, and its size."""
+    for path in folder.glob(f"{COMPILED}*/*"):
+        with suppress(OSError):  # another process was faster
+            told = path.stat()
+            yield max(told.st_atime, told.st_mtime), told.st_size, path

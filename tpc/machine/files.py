@@ -9,7 +9,7 @@ import os
 import stat
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -115,12 +115,7 @@ def read_npz(file: BinaryIO, most: float, *, sealed: bool = False) -> dict[str, 
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             _require_small(members, most)
-            twice = next(
-                (name for name, count in Counter(member.filename for member in members).items() if count > 1),
-                None,
-            )
-            if twice is not None:
-                raise ValueError(f"it has {twice!r:.60} twice")
+            _require_distinct(members)
             if sealed and archive.comment != _seal(members):
                 raise ValueError("it is not as it was written")
             return {member.filename.removesuffix(".npy"): _array(archive, member) for member in members}
@@ -141,6 +136,13 @@ def _require_small(members: list[zipfile.ZipInfo], most: float) -> None:
         raise ValueError(f"it unpacks to {size / 1e6:,.0f} MB, more than {EXPANSION} times its size")
     if any(member.flag_bits & 1 for member in members):
         raise ValueError("it is encrypted")
+
+
+def _require_distinct(members: list[zipfile.ZipInfo]) -> None:
+    names = Counter(member.filename for member in members)
+    twice = next((name for name, count in names.items() if count > 1), None)
+    if twice is not None:
+        raise ValueError(f"it has {twice!r:.60} twice")
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
@@ -165,15 +167,9 @@ def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
     Raises ValueError, also for pickled objects.
     """
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    read = _reader(file)
     try:
-        version = np.lib.format.read_magic(file)
-    except ValueError:
-        raise ValueError("it is no .npy file") from None
-    if version not in readers:
-        raise ValueError(f"version {version[0]}.{version[1]} of the .npy format is not known here")
-    try:
-        shape, fortran, dtype = readers[version](file)
+        shape, fortran, dtype = read(file)
     # of Python's parser, which the header is given to: TokenError, RecursionError, TypeError, …
     except Exception:
         raise ValueError("its header is damaged") from None
@@ -185,6 +181,18 @@ def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     ):
         raise ValueError("its header is damaged")
     return shape, fortran, dtype
+
+
+def _reader(file: IO[bytes]) -> Callable[[IO[bytes]], tuple[tuple[int, ...], bool, np.dtype[Any]]]:
+    """What reads the rest of the header, by the version that it begins with."""
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    try:
+        version = np.lib.format.read_magic(file)
+    except ValueError:
+        raise ValueError("it is no .npy file") from None
+    if version not in readers:
+        raise ValueError(f"version {version[0]}.{version[1]} of the .npy format is not known here")
+    return readers[version]
 
 
 def _reason(error: Exception) -> str:

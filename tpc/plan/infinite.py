@@ -10,8 +10,9 @@ g² wherever its leading part is positive.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 from scipy import special
@@ -26,6 +27,7 @@ from tpc.diagnostics.diagnostic import TpcError
 
 Monomial = tuple[Ref, ...]  # sorted by name, with repetitions
 Polynomial = dict[Monomial, float]
+ONE: Polynomial = {(): 1.0}
 DIRECTIONS = 400  # in which the leading part of a polynomial is tried
 MOST_TERMS = 500
 EDGE = 1e-9  # what rounding may make of 1/2
@@ -63,10 +65,7 @@ class Exponents:
         for term in terms:
             factors = term.factors if isinstance(term, Mul) else (term,)
             try:
-                exponent: Polynomial = {}
-                for factor in factors:
-                    _add(exponent, self._exponent(factor))
-                found.append(self._outgrows(exponent))
+                found.append(self._outgrows(_sum(map(self._exponent, factors))))
             except NotPolynomialError:
                 found.append(0.0)
         return found
@@ -83,11 +82,7 @@ class Exponents:
                 return {m: float(power) * c for m, c in self._exponent(base).items()}
             case Value(ref, True) if ref in self.definitions:
                 inner = self.definitions[ref]
-                parts = inner.factors if isinstance(inner, Mul) else (inner,)
-                out: Polynomial = {}
-                for part in parts:
-                    _add(out, self._exponent(part))
-                return out
+                return _sum(map(self._exponent, inner.factors if isinstance(inner, Mul) else (inner,)))
             case Number():
                 return {}
             case Value(ref, True) if self._initial(ref):
@@ -110,20 +105,11 @@ class Exponents:
             case Value(ref, True) if self._initial(ref):
                 return {(ref,): 1.0}
             case Add(terms):
-                out: Polynomial = {}
-                for term in terms:
-                    _add(out, self.polynomial(term))
-                return out
+                return _sum(map(self.polynomial, terms))
             case Mul(factors):
-                product: Polynomial = {(): 1.0}
-                for factor in factors:
-                    product = _times(product, self.polynomial(factor))
-                return product
+                return reduce(_times, map(self.polynomial, factors), ONE)
             case Pow(base, Number(power)) if power.denominator == 1 and 0 < power <= 12:
-                out = {(): 1.0}
-                for _ in range(int(power)):
-                    out = _times(out, self.polynomial(base))
-                return out
+                return reduce(_times, [self.polynomial(base)] * int(power), ONE)
             case _:
                 return {(): _constant(x)}
 
@@ -134,13 +120,7 @@ class Exponents:
             return 0.0
         root = self._root(refs)
         if degree == 2:
-            form = np.zeros((len(refs), len(refs)))
-            for monomial, c in exponent.items():
-                if len(monomial) == 2:
-                    i, j = (refs.index(ref) for ref in monomial)
-                    form[i, j] += c / 2
-                    form[j, i] += c / 2
-            return float(np.linalg.eigvalsh(root.T @ form @ root).max())
+            return float(np.linalg.eigvalsh(root.T @ _quadratic_form(exponent, refs) @ root).max())
         points = root @ np.random.default_rng(0).standard_normal((len(refs), DIRECTIONS))
         points /= np.linalg.norm(points, axis=0)
         leading = sum(
@@ -214,9 +194,22 @@ def _constant(x: Expr) -> float:
     return float(evaluate(x, lambda _: None, Namespace(np, special)))
 
 
-def _add(into: Polynomial, other: Polynomial) -> None:
-    for monomial, c in other.items():
-        into[monomial] = into.get(monomial, 0.0) + c
+def _quadratic_form(polynomial: Polynomial, refs: list[Ref]) -> np.ndarray:
+    form = np.zeros((len(refs), len(refs)))
+    for monomial, c in polynomial.items():
+        if len(monomial) == 2:
+            i, j = (refs.index(ref) for ref in monomial)
+            form[i, j] += c / 2
+            form[j, i] += c / 2
+    return form
+
+
+def _sum(polynomials: Iterable[Polynomial]) -> Polynomial:
+    out: Polynomial = {}
+    for polynomial in polynomials:
+        for monomial, c in polynomial.items():
+            out[monomial] = out.get(monomial, 0.0) + c
+    return out
 
 
 def _times(a: Polynomial, b: Polynomial) -> Polynomial:

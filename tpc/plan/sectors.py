@@ -87,6 +87,17 @@ def by_width(program: Program) -> Sectors:
 
 def separate(program: Program) -> Sectors:
     """The sectors of a program, numbered in the order in which it meets them."""
+    numbers, sides = _groups_of(program)
+    return Sectors(
+        max(1, len(set(numbers.values()))),
+        {name: k for (kind, name), k in numbers.items() if kind == "vector"},
+        {side: numbers[out] for side, (out, _) in sides.items()},
+        {side: numbers[operand] for side, (_, operand) in sides.items()},
+    )
+
+
+def _groups_of(program: Program) -> tuple[dict[Key, int], dict[Side, tuple[Key, Key]]]:
+    """The group of each vector and side of a matrix, and what comes out of products and goes into them."""
     groups = _Groups()
     for group in program.gaussians:
         groups.join([("vector", name) for name in group.names])
@@ -94,24 +105,16 @@ def separate(program: Program) -> Sectors:
     for op, _ in instructions(program.body):
         if isinstance(op, MatMul):
             name = op.matrix.name
-            out, operand = (
-                (("columns", name), ("rows", name)) if op.transposed else (("rows", name), ("columns", name))
-            )
+            rows, columns = ("rows", name), ("columns", name)
+            out, operand = (columns, rows) if op.transposed else (rows, columns)
             groups.join([("vector", op.out.name), out])
             groups.join([("vector", op.operand.name), operand])
             sides[name, op.transposed] = out, operand
         elif isinstance(op, Nonlin | Moment):
-            met = [
-                ("vector", node.ref.name) for node in walk(op.phi) if isinstance(node, Value) and node.vector
-            ]
-            groups.join([*([("vector", op.out.name)] if isinstance(op, Nonlin) else []), *met])
-    numbers = groups.numbers()
-    return Sectors(
-        max(1, len(set(numbers.values()))),
-        {name: k for (kind, name), k in numbers.items() if kind == "vector"},
-        {side: numbers[out] for side, (out, _) in sides.items()},
-        {side: numbers[operand] for side, (_, operand) in sides.items()},
-    )
+            own = [op.out.name] if isinstance(op, Nonlin) else []
+            met = [node.ref.name for node in walk(op.phi) if isinstance(node, Value) and node.vector]
+            groups.join([("vector", name) for name in (*own, *met)])
+    return groups.numbers(), sides
 
 
 class _Groups:

@@ -5,7 +5,8 @@ Its places, how its families are kept, which loops are run at once and how.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from tpc.core.affine import Affine
@@ -69,16 +70,20 @@ def structure(program: Program) -> Structure:
         nest = _block(region)
         if nest and region not in parallel and not any(region in other for other in blocks.values()):
             blocks[region] = nest
+    at_once = parallel | {r for nest in blocks.values() for r in nest}
+    confined, kept = _confined(nodes, parallel), histories(nodes, storage, program.outputs, at_once)
+    return Structure(body, nodes, storage, parallel, blocks, confined, kept)
+
+
+def _confined(nodes: tuple[Node, ...], parallel: Container[Region]) -> dict[Made, int]:
+    """Products in loops that are mapped over, and how many loops lead to the first such one."""
     confined: dict[Made, int] = {}
     for leaf in leaves(nodes):
         if isinstance(leaf.op, MatMul):
             outer = next((k for k, r in enumerate(leaf.around) if r in parallel), None)
             if outer is not None:
                 confined[leaf.op.out, ranges(leaf.around)] = outer + 1
-    at_once = parallel | {r for nest in blocks.values() for r in nest}
-    return Structure(
-        body, nodes, storage, parallel, blocks, confined, histories(nodes, storage, program.outputs, at_once)
-    )
+    return confined
 
 
 def _analysed(
@@ -108,13 +113,7 @@ def _at_once(region: Region, storage: Mapping[str, Storage]) -> bool:
     for leaf in made:
         kept = storage[leaf.op.out.name]
         inside = kept.scope is not None and region in kept.scope.loops
-        if inside:
-            continue
-        if (
-            kept.carry is not None
-            and kept.carry.region in (region, *region.around)
-            and region in kept.carry.region.around
-        ):
+        if inside or _is_carried_around(region, kept):
             continue
         if products and kept.family.kind == "vector":
             return False
@@ -124,32 +123,32 @@ def _at_once(region: Region, storage: Mapping[str, Storage]) -> bool:
     return True
 
 
+def _is_carried_around(region: Region, kept: Storage) -> bool:
+    carry = kept.carry
+    return carry is not None and carry.region in (region, *region.around) and region in carry.region.around
+
+
 def _block(region: Region) -> tuple[Region, ...]:
     """The loops around one product, all products with one matrix and independent of each other.
 
     No loops if it is not so.
     """
-    nest = [region]
-    while len(nest[-1].body) == 1 and isinstance(inner := nest[-1].body[0], Region):
-        nest.append(inner)
+    nest = region.nest()
     leaf = nest[-1].body[0]
     variables = {r.variable for r in nest}
-    if (
-        len(nest[-1].body) != 1
-        or not isinstance(leaf, Leaf)
-        or not isinstance(leaf.op, MatMul)
-        or ref_variables(leaf.op.matrix) & variables
-    ):
+    if len(nest[-1].body) != 1 or not isinstance(leaf, Leaf) or not isinstance(leaf.op, MatMul):
         return ()
-    independent = all(
-        is_parallel(r.loop, ranges(r.around)) and not r.loop.count.variables & variables for r in nest
-    )
-    dynamic = len(nest) > 1 and any(r.loop.count.constant is None for r in nest)
+    if ref_variables(leaf.op.matrix) & variables or not _are_independent(nest, variables):
+        return ()
     own = {i.terms[0][0] for i in leaf.op.out.index if isinstance(i, Affine) and len(i.terms) == 1}
-    return (
-        tuple(nest)
-        if independent and not dynamic and variables <= own and variables <= ref_variables(leaf.op.operand)
-        else ()
+    return tuple(nest) if variables <= own and variables <= ref_variables(leaf.op.operand) else ()
+
+
+def _are_independent(nest: Sequence[Region], variables: AbstractSet[str]) -> bool:
+    """Whether no round of the loops needs another, and all have their counts from outside."""
+    dynamic = len(nest) > 1 and any(r.loop.count.constant is None for r in nest)
+    return not dynamic and all(
+        is_parallel(r.loop, ranges(r.around)) and not r.loop.count.variables & variables for r in nest
     )
 
 

@@ -191,18 +191,14 @@ def _key(x: Expr, site: Nested) -> tuple[tuple[Level, str], list[str]]:
     counts = {loop.variable: loop.count for loop in site.nest}
     order: list[str] = []
     for node in walk(x):
-        own = (
-            [
-                v
-                for i in node.ref.index
-                for j in (i.index if isinstance(i, Gather) else (i,))
-                for v in sorted(j.variables)
-            ]
-            if isinstance(node, Value)
-            else []
-            if children(node)
-            else sorted(free_variables(node))
-        )
-        order += [v for v in own if v in counts and v not in order]
+        order += [v for v in _own_variables(node) if v in counts and v not in order]
     text = print_expr(substitute(x, {v: Affine.var(f"_{k}") for k, v in enumerate(order)}))
     return (site.level, f"{text} for {', '.join(str(counts[v]) for v in order)}"), order
+
+
+def _own_variables(node: Expr) -> list[str]:
+    """The variables of a node that are not those of a part of it, in order of occurrence."""
+    if isinstance(node, Value):
+        parts = [j for i in node.ref.index for j in (i.index if isinstance(i, Gather) else (i,))]
+        return [v for part in parts for v in sorted(part.variables)]
+    return [] if children(node) else sorted(free_variables(node))

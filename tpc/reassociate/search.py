@@ -118,17 +118,7 @@ class Search:
 
         They take it in all their uses.
         """
-        made: dict[str, list[Nested]] = {}
-        for site in self.sites:
-            made.setdefault(site.op.out.name, []).append(site)
-        fixed = {ref.name for loop in opaque(self.top) for ref in _all_refs(loop.op)} | {
-            o.ref.name for o in self.prepared.outputs
-        }
-        found = {
-            name: own[0]
-            for name, own in made.items()
-            if len(own) == 1 and name not in fixed and self._defines(own[0])
-        }
+        found = self._combinations()
         for site in self.sites:
             op = site.op
             if isinstance(op, MatMul) or not self._multilinear(site):
@@ -139,6 +129,20 @@ class Search:
                 if ref.name in found and not self._replaceable(found[ref.name], ref, site):
                     del found[ref.name]
         return found
+
+    def _combinations(self) -> dict[str, Nested]:
+        """Vectors made by one instruction as combinations of others, and not needed as they are."""
+        made: dict[str, list[Nested]] = {}
+        for site in self.sites:
+            made.setdefault(site.op.out.name, []).append(site)
+        fixed = {ref.name for loop in opaque(self.top) for ref in _all_refs(loop.op)} | {
+            o.ref.name for o in self.prepared.outputs
+        }
+        return {
+            name: own[0]
+            for name, own in made.items()
+            if len(own) == 1 and name not in fixed and self._defines(own[0])
+        }
 
     def _defines(self, site: Nested) -> bool:
         op = site.op

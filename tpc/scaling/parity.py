@@ -35,16 +35,7 @@ Parities = Mapping[str, Parity | None]  # None: 0, of any parity
 
 def parities(program: Program) -> dict[str, Parity | None]:
     """The parity of every family at initialisation, all its members together."""
-    found: dict[str, Parity | None] = {item.name: SAME for item in program.inputs}
-    found[LEARNING] = None
-    for group in program.gaussians:
-        centred = all(x == ZERO for x in group.mean)
-        source = group.names[0]
-        for k, name in enumerate(group.names):
-            own = Parity(odd=frozenset({source})) if centred else Parity(mixed=frozenset({source}))
-            found[name] = None if group.covariance[k][k] == ZERO and group.mean[k] == ZERO else own
-    for family in program.families:
-        found[family.name] = None
+    found = _of_what_is_given(program) | {family.name: None for family in program.families}
     ops = [op for op, _ in instructions(program.body)]
     changed = True
     while changed:
@@ -54,6 +45,18 @@ def parities(program: Program) -> dict[str, Parity | None]:
             new = either([old, _parity(op, found)])
             if new != old:
                 found[op.out.name], changed = new, True
+    return found
+
+
+def _of_what_is_given(program: Program) -> dict[str, Parity | None]:
+    found: dict[str, Parity | None] = {item.name: SAME for item in program.inputs}
+    found[LEARNING] = None
+    for group in program.gaussians:
+        source = frozenset({group.names[0]})
+        centred = all(x == ZERO for x in group.mean)
+        own = Parity(odd=source) if centred else Parity(mixed=source)
+        for k, name in enumerate(group.names):
+            found[name] = None if group.covariance[k][k] == ZERO and group.mean[k] == ZERO else own
     return found
 
 

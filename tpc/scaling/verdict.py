@@ -29,6 +29,11 @@ class Layer:
     def updated_maximally(self) -> bool:
         return self.r == 0
 
+    def to_json(self) -> dict[str, Any]:
+        own = {} if self.entrywise is None else {"c": str(self.entrywise[0]), "d": str(self.entrywise[1])}
+        known = {"weight": self.weight, "r": _text(self.r), "updated_maximally": self.updated_maximally}
+        return known | own
+
 
 @dataclass(frozen=True, slots=True)
 class LastLayer:
@@ -87,15 +92,7 @@ class Verdict:
             "trivial": self.trivial,
             "regime": self.regime,
             "r": _text(self.r),
-            "layers": [
-                {
-                    "weight": w.weight,
-                    "r": _text(w.r),
-                    "updated_maximally": w.updated_maximally,
-                    **({} if w.entrywise is None else {"c": str(w.entrywise[0]), "d": str(w.entrywise[1])}),
-                }
-                for w in self.layers
-            ],
+            "layers": [layer.to_json() for layer in self.layers],
             "last_layer": last,
             "blows_up": [{"quantity": b.quantity, "power": str(b.power)} for b in self.blows_up],
         }
@@ -125,17 +122,10 @@ class Verdict:
         rows = [("weight", "a", "b", *(("c", "d") if own else ()), "ΔW x", "")]
         for layer in self.layers:
             exponents = ("", "") if layer.entrywise is None else tuple(map(str, layer.entrywise))
+            powers = (str(layer.a), str(layer.b), *(exponents if own else ()))
             size = "–" if not self.stable else "0" if layer.r is None else _power(-layer.r)
-            rows.append(
-                (
-                    layer.weight,
-                    str(layer.a),
-                    str(layer.b),
-                    *(exponents if own else ()),
-                    size,
-                    "updated maximally" if self.stable and layer.updated_maximally else "",
-                )
-            )
+            most = "updated maximally" if self.stable and layer.updated_maximally else ""
+            rows.append((layer.weight, *powers, size, most))
         widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)]
         return [
             "  "

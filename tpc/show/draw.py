@@ -108,24 +108,29 @@ def to_dot(graph: nx.DiGraph) -> str:
         f'  node [fontname="{FONT}", fontsize=10, style=filled];',
         "  edge [arrowsize=0.7];",
     ]
-    for node, data in graph.nodes(data=True):
-        style = NODES[data["kind"]]
-        text = "\n".join(part for part in label_lines(graph, node) if part)
-        look = "rounded,filled" if style.shape == "rounded" else "filled"
-        lines.append(
-            f"  {quoted(node)} [label={quoted(text)}, tooltip={quoted(data['label'])}, shape={style.dot}, "
-            f'style="{look}", '
-            f'fillcolor="{style.fill}", color="{style.line}"];'
-        )
-    for tail, head in graph.edges:
-        for key in style_of(graph, tail, head):
-            edge = EDGES[key]
-            free = ", constraint=false" if key in ("zdot", "carried") else ""
-            lines.append(
-                f'  {quoted(tail)} -> {quoted(head)} [color="{edge.colour}", style={edge.dot}, '
-                f"penwidth={edge.width}{free}];"
-            )
+    lines += [_dot_node(graph, node) for node in graph]
+    lines += [_dot_edge(tail, head, key) for tail, head in graph.edges for key in style_of(graph, tail, head)]
     return "\n".join([*lines, "}"]) + "\n"
+
+
+def _dot_node(graph: nx.DiGraph, node: str) -> str:
+    data = graph.nodes[node]
+    style = NODES[data["kind"]]
+    text = "\n".join(part for part in label_lines(graph, node) if part)
+    look = "rounded,filled" if style.shape == "rounded" else "filled"
+    return (
+        f"  {quoted(node)} [label={quoted(text)}, tooltip={quoted(data['label'])}, shape={style.dot}, "
+        f'style="{look}", fillcolor="{style.fill}", color="{style.line}"];'
+    )
+
+
+def _dot_edge(tail: str, head: str, key: str) -> str:
+    edge = EDGES[key]
+    free = ", constraint=false" if key in ("zdot", "carried") else ""
+    return (
+        f'  {quoted(tail)} -> {quoted(head)} [color="{edge.colour}", style={edge.dot}, '
+        f"penwidth={edge.width}{free}];"
+    )
 
 
 def quoted(text: str) -> str:

@@ -131,11 +131,7 @@ def _ordered(rows: list[list[Node]], pieces: Sequence[tuple[Node, Node]]) -> lis
 
     Medians of the neighbours, down and up in turn, with exchanges of neighbours.
     """
-    above: dict[Node, list[Node]] = {node: [] for row in rows for node in row}
-    below: dict[Node, list[Node]] = {node: [] for row in rows for node in row}
-    for a, b in pieces:
-        below[a].append(b)
-        above[b].append(a)
+    above, below = _neighbours(rows, pieces)
     best, fewest, last_gain = rows, _crossings(rows, below), 0
     for sweep in range(SWEEPS):
         if sweep - last_gain > PATIENCE:
@@ -151,6 +147,18 @@ def _ordered(rows: list[list[Node]], pieces: Sequence[tuple[Node, Node]]) -> lis
         if crossings < fewest:
             best, fewest, last_gain = rows, crossings, sweep
     return best
+
+
+def _neighbours(
+    rows: list[list[Node]], pieces: Sequence[tuple[Node, Node]]
+) -> tuple[dict[Node, list[Node]], dict[Node, list[Node]]]:
+    """Those of every node in the row above, and in the row below."""
+    above: dict[Node, list[Node]] = {node: [] for row in rows for node in row}
+    below: dict[Node, list[Node]] = {node: [] for row in rows for node in row}
+    for a, b in pieces:
+        below[a].append(b)
+        above[b].append(a)
+    return above, below
 
 
 def _by_barycentre(
@@ -177,16 +185,20 @@ def _exchange(
                 if 0 <= s < len(rows)
             ]
             for i in range(len(row) - 1):
-                a, b = row[i], row[i + 1]
-                gain = 0
-                for near, place in sides:
-                    p, q = [place[n] for n in near[a]], [place[n] for n in near[b]]
-                    gain += sum((u > v) - (u < v) for u in p for v in q)
-                if gain > 0:
-                    row[i], row[i + 1] = b, a
+                if _gain(row[i], row[i + 1], sides) > 0:
+                    row[i], row[i + 1] = row[i + 1], row[i]
                     changed = True
         if not changed:
             return
+
+
+def _gain(a: Node, b: Node, sides: Sequence[tuple[Mapping[Node, list[Node]], Mapping[Node, int]]]) -> int:
+    """The crossings that are fewer with b before a. sides: neighbours, and their places in their row."""
+    gain = 0
+    for near, place in sides:
+        p, q = [place[n] for n in near[a]], [place[n] for n in near[b]]
+        gain += sum((u > v) - (u < v) for u in p for v in q)
+    return gain
 
 
 def _crossings(rows: Sequence[Sequence[Node]], below: Mapping[Node, list[Node]]) -> int:

@@ -59,13 +59,7 @@ def _drawn(graph: nx.DiGraph) -> Any:
     lines = _lines(graph)
     loops = [line for line in lines if line.tail == line.head]
     lines = [line for line in lines if line.tail != line.head]
-    layout = layered(
-        sizes,
-        [
-            Edge(*((line.tail, line.head) if line.forward else (line.head, line.tail)), _weight(line))
-            for line in lines
-        ],
-    )
+    layout = layered(sizes, [_downward(line) for line in lines])
     legend = _legend(graph, [*lines, *loops])
     left, right, bottom = _extent(layout, sizes, legend)
     figure, axes = _canvas(left, right, bottom + LEGEND_HEIGHT)
@@ -76,6 +70,12 @@ def _drawn(graph: nx.DiGraph) -> Any:
         _draw_node(axes, graph, node, layout.centres[node], sizes[node], f"node-{k}")
     _draw_legend(axes, *legend, left, bottom + LEGEND_HEIGHT / 2)
     return figure
+
+
+def _downward(line: DrawnEdge) -> Edge:
+    """What the layout is to put between two rows."""
+    ends = (line.tail, line.head) if line.forward else (line.head, line.tail)
+    return Edge(*ends, _weight(line))
 
 
 def _extent(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,6 +41,16 @@ def save(figure: Any, path: str | Path | BinaryIO, **options: Any) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         figure.savefig(path, **options)
+    if letters := _missing_letters(caught):
+        vector = not isinstance(path, str | Path) or Path(path).suffix == ".svg"
+        kept = "" if vector else "; an .svg or .dot graph has them as text"
+        warnings.warn(
+            f"the font of figures has no {' '.join(letters)}: boxes stand for them{kept}", stacklevel=2
+        )
+
+
+def _missing_letters(caught: Iterable[warnings.WarningMessage]) -> list[str]:
+    """Those that warnings name, each once; other warnings are given again."""
     letters: dict[str, None] = {}
     for warning in caught:
         found = MISSING.match(str(warning.message))
@@ -47,9 +58,4 @@ def save(figure: Any, path: str | Path | BinaryIO, **options: Any) -> None:
             letters[chr(int(found[1]))] = None
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    if letters:
-        vector = not isinstance(path, str | Path) or Path(path).suffix == ".svg"
-        kept = "" if vector else "; an .svg or .dot graph has them as text"
-        warnings.warn(
-            f"the font of figures has no {' '.join(letters)}: boxes stand for them{kept}", stacklevel=2
-        )
+    return list(letters)

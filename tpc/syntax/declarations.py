@@ -90,16 +90,16 @@ def _matrix(
     _given(law.covariance, axis_variables(item), scope, errors, widths=True)
     power = degree(law.covariance, set(scope.widths))
     if len(errors) == before and power != -1 and isinstance(columns, tree.Name):
-        shown = (
-            "no single power"
-            if power is None
-            else "1"
-            if power == 0
-            else f"{columns.name}^{power}"
-            if power.denominator == 1
-            else f"{columns.name}^({power})"
-        )
+        shown = _shown_power(power, columns.name)
         errors.append(catalogue.laws.variance_power(law.covariance.span, shown, columns.name))
+
+
+def _shown_power(power: Fraction | None, width: str) -> str:
+    if power is None:
+        return "no single power"
+    if power == 0:
+        return "1"
+    return f"{width}^{power}" if power.denominator == 1 else f"{width}^({power})"
 
 
 def _vector(statement: tree.Vector, scope: Scope, errors: list[Diagnostic]) -> None:

@@ -83,6 +83,14 @@ def pieces(text: str) -> Iterator[TextPiece]:
         yield piece
 
 
+def _is_keyword_here(word: str, before: TextPiece | None, after: TextPiece | None, training: bool) -> bool:
+    """Whether a word that may be a name is none between these two."""
+    if before is not None:
+        return before.text == "=" and word == "adapt" and after is not None and after.text == "("
+    names = after is not None and after.kind is TextKind.NAME and after.text not in RESERVED
+    return (word in STARTING and names) or (training and word in IN_TRAINING)
+
+
 def named(piece: TextPiece, before: TextPiece | None, after: TextPiece | None, training: bool) -> TextPiece:
     """`piece`, if it is a name, as the word that it is between two others.
 
@@ -92,12 +100,7 @@ def named(piece: TextPiece, before: TextPiece | None, after: TextPiece | None, t
         return piece
     word, attribute = piece.text, before is not None and before.text == "."
     follows = "" if after is None else after.text
-    names = after is not None and after.kind is TextKind.NAME and follows not in RESERVED
-    if (
-        (word in RESERVED and not attribute)
-        or (before is None and ((word in STARTING and names) or (training and word in IN_TRAINING)))
-        or (before is not None and before.text == "=" and word == "adapt" and follows == "(")
-    ):
+    if (word in RESERVED and not attribute) or _is_keyword_here(word, before, after, training):
         return replace(piece, kind=TextKind.KEYWORD)
     if attribute:
         return piece

@@ -174,7 +174,7 @@ class Kinds:
 
     def gather(self, node: tree.Tree, env: Env) -> int | None:
         """The bound of an index that is read from an input declared `: index(d)`, else None."""
-        base, index = (node.base, node.index) if isinstance(node, tree.Indexed) else (node, ())
+        base, index = tree.base_and_index(node)
         if not isinstance(base, tree.Name) or base.name in env:
             return None
         symbol = self.scope.symbols.get(base.name)
@@ -254,7 +254,7 @@ class Kinds:
         inner = node
         while isinstance(inner, tree.Transposed):
             transposed, inner = not transposed, inner.base
-        base, index = (inner.base, inner.index) if isinstance(inner, tree.Indexed) else (inner, ())
+        base, index = tree.base_and_index(inner)
         symbol = (
             self.scope.symbols.get(base.name)
             if isinstance(base, tree.Name) and base.name not in env

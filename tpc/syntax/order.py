@@ -71,11 +71,7 @@ class Made:
         for number, making in enumerate(self.makings):
             for grid in _grids(making.loops):
                 columns = _columns(making.index, grid)
-                flat = (
-                    np.ravel_multi_index(tuple(columns), self.shape)
-                    if columns
-                    else np.zeros(_size(grid), dtype=np.int64)
-                )
+                flat = _flat(columns, self.shape, grid)
                 when[flat] = making.stamp.over(grid)
                 by[flat] = number
         return when.reshape(self.shape), by.reshape(self.shape)
@@ -148,11 +144,7 @@ class Order:
         for number, making in enumerate(made.makings):
             for grid in _grids(making.loops):
                 columns = _columns(making.index, grid)
-                flat = (
-                    np.ravel_multi_index(tuple(columns), made.shape)
-                    if columns
-                    else np.zeros(_size(grid), dtype=np.int64)
-                )
+                flat = _flat(columns, made.shape, grid)
                 order = np.argsort(flat, kind="stable")
                 taken = by[flat] >= 0
                 taken[order[1:][flat[order[1:]] == flat[order[:-1]]]] = True
@@ -289,6 +281,11 @@ def _rounds(grid: Grid, at: int, loops: Sequence[Loop]) -> str:
 
 def _columns(index: Sequence[Affine], grid: Grid) -> list[np.ndarray]:
     return [np.broadcast_to(i.over(grid), (_size(grid),)) if grid else np.array([i.const]) for i in index]
+
+
+def _flat(columns: Sequence[np.ndarray], shape: tuple[int, ...], grid: Grid) -> np.ndarray:
+    """The place of each member among all of a family."""
+    return np.ravel_multi_index(tuple(columns), shape) if columns else np.zeros(_size(grid), dtype=np.int64)
 
 
 def _member(name: str, columns: Sequence[np.ndarray], at: int) -> str:

@@ -66,13 +66,8 @@ class IntegerRegion:
 
         Gives also whether that is exact for whole numbers.
         """
-        names = sorted(
-            {
-                v
-                for row in (*self.at_least, *self.zero, *(() if index is None else (index,)))
-                for v in row.variables
-            }
-        )
+        indices = [] if index is None else [index]
+        names = sorted({v for x in (*self.at_least, *self.zero, *indices) for v in x.variables})
         place = {name: i + 1 for i, name in enumerate(names)}  # column 0 is the value of `index`
 
         def row(x: Affine, value: int = 0) -> Row:
@@ -82,8 +77,7 @@ class IntegerRegion:
             return out
 
         return _eliminate(
-            [row(x) for x in self.at_least],
-            [*map(row, self.zero), *(() if index is None else [row(index, -1)])],
+            [row(x) for x in self.at_least], [*map(row, self.zero), *(row(x, -1) for x in indices)]
         )
 
 
@@ -92,14 +86,9 @@ def _eliminate(inequalities: list[Row], equations: list[Row]) -> tuple[list[Row]
     inequalities += _substitute(inequalities, equations)
     rows, exact = _tight(inequalities), True
     while True:
-        best: tuple[int, int] | None = None
-        for column in range(1, len(rows[0]) - 1 if rows else 0):
-            above, below = sum(r[column] > 0 for r in rows), sum(r[column] < 0 for r in rows)
-            if above or below:
-                best = min(best or (above * below, column), (above * below, column))
-        if best is None:
+        column = _cheapest(rows)
+        if column is None:
             return [[r[0], r[-1]] for r in rows if r[0]], exact
-        column = best[1]
         positive, negative = [r for r in rows if r[column] > 0], [r for r in rows if r[column] < 0]
         exact &= all(p[column] == 1 or n[column] == -1 for p in positive for n in negative)
         combined = [
@@ -110,6 +99,16 @@ def _eliminate(inequalities: list[Row], equations: list[Row]) -> tuple[list[Row]
         rows = _tight([*(r for r in rows if not r[column]), *combined])
         if len(rows) > MAX_ROWS:
             raise TooManyRowsError
+
+
+def _cheapest(rows: list[Row]) -> int | None:
+    """The column, but for the first and the constant, whose elimination makes the fewest rows."""
+    costs = []
+    for column in range(1, len(rows[0]) - 1 if rows else 0):
+        above, below = sum(r[column] > 0 for r in rows), sum(r[column] < 0 for r in rows)
+        if above or below:
+            costs.append((above * below, column))
+    return min(costs)[1] if costs else None
 
 
 def _substitute(inequalities: list[Row], equations: list[Row]) -> list[Row]:

@@ -247,15 +247,8 @@ class Resolver:
                 for side in site.node.sides:
                     check_side(side, self.scope, self.errors)
                 kind = kinds.defined(site.node, site.loops, site.stamp)
-                if kind.name == "unknown":
-                    continue
-                before, place = first.setdefault(site.name.name, (kind, site.node.target.span))
-                if before != kind:
-                    self.errors.append(
-                        catalogue.kinds.kind_differs(
-                            site.node.target.span, site.name.name, str(kind), place, str(before)
-                        )
-                    )
+                if kind.name != "unknown":
+                    self.check_alike(site, kind, first)
         for reported in self.reported:
             self.check_output(reported, kinds)
         if not self.errors:
@@ -263,6 +256,13 @@ class Resolver:
                 if site.name.name not in self.families:
                     self.errors.append(catalogue.kinds.kind_unknown(site.name.span, site.name.name))
                     break
+
+    def check_alike(self, site: TimedDefinition, kind: Kind, first: dict[str, tuple[Kind, Span]]) -> None:
+        """Whether a family is of the kind that its first definition gives it."""
+        name, span = site.name.name, site.node.target.span
+        before, place = first.setdefault(name, (kind, span))
+        if before != kind:
+            self.errors.append(catalogue.kinds.kind_differs(span, name, str(kind), place, str(before)))
 
     def check_output(self, reported: TimedOutput, kinds: Kinds) -> None:
         value = reported.value

@@ -112,11 +112,7 @@ class Timeline:
     def enter(self, ranges: Sequence[tree.Range], loops: tuple[Loop, ...]) -> tuple[Loop, ...]:
         for item in ranges:
             name = item.variable
-            declared = self.scope.symbols.get(name.name)
-            if any(loop.variable == name.name for loop in loops) or declared is not None:
-                self.errors.append(catalogue.names.shadows(name.span, name.name))
-            if name.name in CONSTANTS or is_function(name.name):
-                self.errors.append(catalogue.names.built_in(name.span, name.name))
+            self.check_variable(name, loops)
             count = self.scope.affine(item.count, _variables(loops))
             if count is None:
                 self.errors.append(
@@ -133,12 +129,14 @@ class Timeline:
             loops = tuple(Loop(loop.variable, Affine()) for loop in loops)
         return loops
 
+    def check_variable(self, name: tree.Name, loops: tuple[Loop, ...]) -> None:
+        if name.name in self.scope.symbols or any(loop.variable == name.name for loop in loops):
+            self.errors.append(catalogue.names.shadows(name.span, name.name))
+        if name.name in CONSTANTS or is_function(name.name):
+            self.errors.append(catalogue.names.built_in(name.span, name.name))
+
     def site(self, node: tree.Define, loops: tuple[Loop, ...], stamp: Affine) -> None:
-        base, index = (
-            (node.target.base, node.target.index)
-            if isinstance(node.target, tree.Indexed)
-            else (node.target, ())
-        )
+        base, index = tree.base_and_index(node.target)
         if not isinstance(base, tree.Name):
             self.errors.append(catalogue.indices.bad_target(node.target.span))
             return
@@ -159,11 +157,7 @@ class Timeline:
         self.sites.append(TimedDefinition(node, base, tuple(affine), loops, stamp))
 
     def output(self, node: tree.OutputStatement, stamp: Affine) -> None:
-        base, index = (
-            (node.target.base, node.target.index)
-            if isinstance(node.target, tree.Indexed)
-            else (node.target, ())
-        )
+        base, index = tree.base_and_index(node.target)
         if not isinstance(base, tree.Name):
             self.errors.append(catalogue.kinds.output_unnamed(node.target.span))
             return

@@ -381,3 +381,8 @@ class File(Node):
     def dims(self) -> set[str]:
         """The names of the dims that it declares."""
         return {s.name.name for s in self.statements if isinstance(s, Dim)}
+
+
+def base_and_index(x: Tree) -> tuple[Tree, tuple[Tree, ...]]:
+    """What stands before the brackets, and what in them; all of it and nothing if there are none."""
+    return (x.base, x.index) if isinstance(x, Indexed) else (x, ())

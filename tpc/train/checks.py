@@ -95,20 +95,18 @@ def check_counts(scene: Scene, clauses: Sequence[Range], outer: Sequence[Range])
             if name.name in own:
                 raise RefusedError(catalogue.trainings.ragged_examples(name.span, name.name))
         for at in corners(scene, around(outer, [clause.count]), {}):
-            count = whole(scene, clause.count, at)
-            if count is None:
-                raise RefusedError(
-                    catalogue.indices.dim_value(
-                        clause.count.span, "a count is made of dims, numbers and outer loop variables"
-                    )
-                )
-            if count < 1:
-                place = clause.count.span
-                raise RefusedError(
-                    catalogue.trainings.no_examples_at(place, rounds(at))
-                    if at
-                    else catalogue.trainings.no_examples(place)
-                )
+            _require_examples(scene, clause.count, at)
+
+
+def _require_examples(scene: Scene, count: Tree, at: Mapping[str, int]) -> None:
+    found = whole(scene, count, at)
+    if found is None:
+        made = "a count is made of dims, numbers and outer loop variables"
+        raise RefusedError(catalogue.indices.dim_value(count.span, made))
+    if found < 1 and at:
+        raise RefusedError(catalogue.trainings.no_examples_at(count.span, rounds(at)))
+    if found < 1:
+        raise RefusedError(catalogue.trainings.no_examples(count.span))
 
 
 def check_indices(scene: Scene, nodes: Sequence[Tree], ranges: Sequence[Range]) -> None:
@@ -207,9 +205,7 @@ def adapt_target(scene: Scene, node: tree.Adapted, adapted: Container[str]) -> s
 
     adapted: those that there are.
     """
-    base, index = (
-        (node.target.base, node.target.index) if isinstance(node.target, tree.Indexed) else (node.target, ())
-    )
+    base, index = tree.base_and_index(node.target)
     if not isinstance(base, tree.Name) or [i.name if isinstance(i, tree.Name) else "" for i in index] != [
         c.variable.name for c in node.clauses
     ]:

@@ -75,19 +75,13 @@ def _jumps(name: str, order: int, functions: Mapping[str, tree.Function]) -> boo
             and (order > 1 or entry.shape == "jump")
         )
     for node in walk(functions[name]):
-        if (
-            isinstance(node, tree.Applied)
-            and isinstance(node.function, tree.Name)
-            and node.function.name != name
-            and _jumps(node.function.name, order, functions)
-        ):
-            return True
-        if (
-            isinstance(node, tree.Primed)
-            and isinstance(node.base, tree.Name)
-            and _jumps(node.base.name, order + node.order, functions)
-        ):
-            return True
+        match node:
+            case tree.Applied(function=tree.Name(name=inner)) if inner != name:
+                if _jumps(inner, order, functions):
+                    return True
+            case tree.Primed(base=tree.Name(name=inner), order=more):
+                if _jumps(inner, order + more, functions):
+                    return True
     return False
 
 
@@ -168,13 +162,8 @@ def _applied(m: Maker, x: tree.Applied, leaf: Tree, resting: Container[str]) -> 
         slope = derivative(arg, leaf, resting)
         if not is_number(slope, 0):
             out = m.mul(slope, tree.Applied(x.span, _slope_of(m, function, i, len(args)), args))
-            terms.append(
-                _at_rest(m, arg, out, resting)
-                if isinstance(function, tree.Name)
-                and function.name in FUNCTIONS
-                and FUNCTIONS[function.name].is_root
-                else out
-            )
+            own = FUNCTIONS.get(function.name) if isinstance(function, tree.Name) else None
+            terms.append(_at_rest(m, arg, out, resting) if own is not None and own.is_root else out)
     return m.add(*terms)
 
 

@@ -127,11 +127,7 @@ class Forward:
         With clauses it makes a family: at once or, if it is made one from another, member by member.
         """
         self.span = line.span
-        base, index = (
-            (line.target.base, line.target.index)
-            if isinstance(line.target, tree.Indexed)
-            else (line.target, ())
-        )
+        base, index = tree.base_and_index(line.target)
         if not isinstance(base, tree.Name):
             self.refuse(catalogue.indices.bad_target(line.target.span))
         variables = [c.variable.name for c in line.clauses]

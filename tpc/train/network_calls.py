@@ -77,8 +77,7 @@ class Calls:
     ) -> tree.Define | tree.OutputStatement:
         """`s` with a line for every entry of the array `value`."""
         assert s.value is not None
-        m, base = Maker(s.span), s.target.base if isinstance(s.target, tree.Indexed) else s.target
-        index = s.target.index if isinstance(s.target, tree.Indexed) else ()
+        m, (base, index) = Maker(s.span), tree.base_and_index(s.target)
         counts = value.lengths(s.value)
         taken = [
             *(r.variable.name for r in (*blocks, *s.clauses)),

@@ -7,7 +7,7 @@ step, from 0 on. `over(a, b)` is a/b, and 0 where b is; no b of the rules here i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -156,6 +156,14 @@ def rule_of(name: str, options: Mapping[str, tree.Option], own: Mapping[str, Opt
 
 def read(statement: tree.Optimizer) -> OptimizerRule:
     """The rule of an `optimizer` block. Raises RefusedError."""
+    parameters = _parameters(statement)
+    lines = _lines(statement, parameters)
+    for value in (*(value for _, value in lines), statement.result):
+        check_part(value)
+    return OptimizerRule(statement.name.name, parameters, tuple(lines), statement.result)
+
+
+def _parameters(statement: tree.Optimizer) -> dict[str, Tree | None]:
     parameters: dict[str, Tree | None] = {}
     for option in statement.parameters:
         name = option.name.name
@@ -165,6 +173,10 @@ def read(statement: tree.Optimizer) -> OptimizerRule:
         if isinstance(option.value, tree.ListOf):
             raise RefusedError(catalogue.options.option_value(option.span, name, "a number"))
         parameters[name] = option.value
+    return parameters
+
+
+def _lines(statement: tree.Optimizer, parameters: Container[str]) -> list[tuple[str, Tree]]:
     lines: list[tuple[str, Tree]] = []
     for line in statement.body:
         if not isinstance(line.target, tree.Name) or line.clauses:
@@ -175,9 +187,7 @@ def read(statement: tree.Optimizer) -> OptimizerRule:
         if name in dict(lines):
             raise RefusedError(catalogue.optimizers.own_first_step(line.target.span, name))
         lines.append((name, line.value))
-    for value in (*(value for _, value in lines), statement.result):
-        check_part(value)
-    return OptimizerRule(statement.name.name, parameters, tuple(lines), statement.result)
+    return lines
 
 
 def check_part(value: Tree) -> None:

@@ -201,7 +201,7 @@ class Reading:
         self, x: tree.Name | tree.Indexed, coefficient: Tree, ranges: tuple[Range, ...]
     ) -> ReadoutTerm | list[ReadoutPart]:
         """An entry of a variable of the pass, or of an output bias, as a term, or as what makes it."""
-        base, index = (x.base, x.index) if isinstance(x, tree.Indexed) else (x, ())
+        base, index = tree.base_and_index(x)
         assert isinstance(base, tree.Name)
         step = self.steps.get(base.name)
         if step is None:

@@ -155,6 +155,18 @@ class Scene:
         """
         if name not in self.functions:
             return None
+        body, free = self._reached(name)
+        products = (node for node in body if isinstance(node, tree.MatrixProduct))
+        if not all(any(p.name in self.weights for p in names_in(node.matrix)) for node in products):
+            return None
+        inside = any(isinstance(node, tree.Mean) for node in body)
+        if not inside and not free & {*self.weights, *self.networks}:
+            return None
+        made = self.functions[name]
+        return tree.Network(made.span, made.name, made.parameters, made.body, made.result)
+
+    def _reached(self, name: str) -> tuple[list[tree.Node], set[str]]:
+        """All nodes of a function and of those that it calls, and the names that these have from outside."""
         body, free, todo = list[tree.Node](), set[str](), {name}
         while todo - free:
             free.add(inner := min(todo - free))
@@ -164,14 +176,7 @@ class Scene:
                 own = [*function.parameters, *(line.target for line in function.body)]
                 local = {x.name for x in own if isinstance(x, tree.Name)}
                 todo |= {part.name for part in names_in(function)} - local
-        products = (node for node in body if isinstance(node, tree.MatrixProduct))
-        if not all(any(p.name in self.weights for p in names_in(node.matrix)) for node in products):
-            return None
-        inside = any(isinstance(node, tree.Mean) for node in body)
-        if not inside and not free & {*self.weights, *self.networks}:
-            return None
-        made = self.functions[name]
-        return tree.Network(made.span, made.name, made.parameters, made.body, made.result)
+        return body, free
 
     def is_constant(self, name: str) -> bool:
         return name in CONSTANTS or name in self.constants
@@ -193,9 +198,7 @@ def outer_of(statements: tuple[tree.Statement, ...], loops: tuple[tree.Range, ..
                 for item in items:
                     found[item.name.name] = Outer(width, tuple(axis.count for axis in item.axes))
             case tree.Define(target=target, clauses=clauses):
-                base, index = (
-                    (target.base, target.index) if isinstance(target, tree.Indexed) else (target, ())
-                )
+                base, index = tree.base_and_index(target)
                 if isinstance(base, tree.Name):
                     once = base.name not in found
                     found[base.name] = Outer(

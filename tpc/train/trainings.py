@@ -57,7 +57,7 @@ class Trainings:
 
         None if it names none. ranges: the loops around.
         """
-        base, index = (node.base, node.index) if isinstance(node, tree.Indexed) else (node, ())
+        base, index = tree.base_and_index(node)
         if not isinstance(base, tree.Name):
             return None
         if base.name in self.closed:

@@ -56,7 +56,7 @@ def weight_of(forward: Forward, node: Tree, env: Env) -> tuple[Weight, Index, bo
     base, transposed = node, False
     while isinstance(base, tree.Transposed):
         base, transposed = base.base, not transposed
-    base, index = (base.base, base.index) if isinstance(base, tree.Indexed) else (base, ())
+    base, index = tree.base_and_index(base)
     weights = forward.scene.weights
     weight = weights.get(base.name) if isinstance(base, tree.Name) and base.name not in env else None
     if weight is None:

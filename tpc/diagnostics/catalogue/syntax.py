@@ -71,14 +71,6 @@ def unexpected_character(at: Span, character: str) -> Diagnostic:
 
 
 def unexpected_token(at: Span, kind: str, text: str, expected: frozenset[str]) -> Diagnostic:
-    reserved = kind not in WORDS
-    found = (
-        f"the word `{text}`"
-        if reserved
-        else WORDS[kind]
-        if kind.startswith(("_N", "_I", "_D", "$"))
-        else f"`{text}`"
-    )
     wanted = sorted(WORDS[t] for t in expected & WORDS.keys() - OPERATORS - {"$END"})
     if expected & OPERATORS and expected & {"STAR", "AT"}:
         wanted.append("an operator")
@@ -87,10 +79,16 @@ def unexpected_token(at: Span, kind: str, text: str, expected: frozenset[str]) -
     wanted = wanted or sorted(WORDS[t] for t in expected & OPERATORS)
     return Diagnostic(
         "TP005",
-        f"{found} does not fit here",
+        f"{_token(kind, text)} does not fit here",
         Label(at, f"expected {either(wanted)}" if wanted else ""),
         help=_help_with_token(kind, text, expected),
     )
+
+
+def _token(kind: str, text: str) -> str:
+    if kind not in WORDS:
+        return f"the word `{text}`"
+    return WORDS[kind] if kind.startswith(("_N", "_I", "_D", "$")) else f"`{text}`"
 
 
 def _help_with_token(kind: str, text: str, expected: frozenset[str]) -> str | None:
