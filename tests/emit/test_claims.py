@@ -3,6 +3,7 @@ each part by itself."""
 
 import json
 import types
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ import tpc
 from tests.bench.claims import Case, cases, moment, score
 from tests.evaluate.programs import two_layers
 from tpc.cli.main import main
+from tpc.emit.error_checks import checks
 from tpc.emit.helpers.spread import tail_index, unmet
 
 SEEDS = 12
@@ -229,3 +231,18 @@ def test_what_large_programs_leave_out_is_told(monkeypatch):
     assert "rounding" in rounding
     assert "`o`" in rounding
     assert "`k`" not in rounding
+
+
+def test_halves_are_compiled_for_where_that_takes_less_time():
+    """What halves add as all of the points is the time of the halved repeats, however many there are."""
+    program, _ = two_layers(2)
+    plan = program.compile(method="nodes", repeats=16).plan
+
+    def padded(seconds):
+        values = {}
+        for setting in checks(replace(plan, seconds=seconds)):
+            values |= setting.values
+        return values["HALVED"], values["PADDED"]
+
+    assert padded(0.9) == ("2", "True")
+    assert padded(1.1) == ("2", "False")

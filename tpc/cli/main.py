@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import warnings
@@ -50,6 +51,10 @@ COMMANDS = (
     add_fmt,
     add_lsp,
 )
+
+# new objects between looks for garbage: what is imported and traced lasts, and by Python's 700 it would be
+# looked through hundreds of times, which is a twentieth of a short run
+LASTING = 100_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -195,6 +200,7 @@ class _Version(argparse.Action):
 
 def entry() -> None:
     """The command as installed. Once interrupted it does not wait for what is still being computed."""
+    gc.set_threshold(LASTING)
     status = main()
     if status == INTERRUPTED or still_waits():
         os._exit(status)

@@ -13,7 +13,7 @@ from tpc.plan.rounds import rounds_in_order, total_rounds
 from tpc.plan.tails import heavy_and_edged
 
 CHEAP = 0.2  # predicted seconds of a run below which time is no matter
-COMPILED = 2.0  # and below which evaluating half the points as all of them beats compiling for half
+COMPILED = 2.0  # that evaluating halves of the points as all of them may take, which saves compiling for half
 # repeats whose halves are evaluated; where time is no matter half of all, but so many at least
 HALVED, HALVED_CHEAPLY = 2, 4
 PASSES, PASSES_CHEAPLY = 2, 64  # integrands that are looked at
@@ -73,7 +73,8 @@ def checks(plan: SampledPlan) -> list[Setting]:
     small = len(list(instructions(program.body))) <= LARGE
     pulled = most if small and most >= max(LEAST, 2 * plan.gaussians) else 0
     passes = PASSES_CHEAPLY if seconds < CHEAP else PASSES
-    padded = seconds < COMPILED or not small
+    # half the points as all of them take as long as a half more, each of the two halves
+    padded = halved * plan.seconds < COMPILED or not small
     of_checked = {
         "HALVED": str(halved),
         "PADDED": str(padded),
