@@ -92,7 +92,7 @@ def _tabular(head: Sequence[str], lines: Iterable[Sequence[str]], indices: int) 
 
 def latex_number(text: str) -> str:
     """A number as it is printed, with its error or what is said instead of one, in LaTeX."""
-    if text.isalpha() and text not in ("nan", "inf"):
+    if not text or (text.isalpha() and text not in ("nan", "inf")):
         return text
     number, comma, remark = text.partition(",")
     number = POWER_OF_TEN.sub(
