@@ -26,6 +26,7 @@ from tpc.cli.shared import DEFECT, INTERRUPTED, OK, REFUSED, show
 from tpc.cli.source import add_check, add_derive, add_graph, add_lower
 from tpc.cli.streams import abandon, prepare, say
 from tpc.cli.together import still_waits
+from tpc.machine.collector import collect_nothing_more, collect_seldom
 
 # in the order of the help
 COMMANDS = (
@@ -193,9 +194,11 @@ class _Version(argparse.Action):
 
 def entry() -> None:
     """The command as installed. Once interrupted it does not wait for what is still being computed."""
+    collect_seldom()
     status = main()
     if status == INTERRUPTED or still_waits():
         os._exit(status)
+    collect_nothing_more()
     sys.exit(status)
 
 
