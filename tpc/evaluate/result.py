@@ -105,6 +105,8 @@ class Result(Mapping[str, Outcome]):
     stopped: bool = False
 
     def __getitem__(self, name: str) -> Outcome:
+        if name not in self.outputs:
+            raise KeyError(f"there is no output {name}; there are {', '.join(self.outputs)}")
         return self.outputs[name]
 
     def __iter__(self) -> Iterator[str]:
