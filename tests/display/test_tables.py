@@ -43,8 +43,9 @@ def test_a_result_as_a_frame(result):
     np.testing.assert_array_equal(own["value"], result["m"].value)
     assert result.to_pandas("g").loc[(0, 1), "value"] == pytest.approx(1.0)
     assert result.to_pandas("c")["value"].item() == pytest.approx(float(result["c"].value))
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="no output other; there are m, g, c, o"):
         result.to_pandas("other")
+    assert result.get("other") is None
 
 
 def test_samples_and_reports_as_frames(program, result):
@@ -135,6 +136,47 @@ def test_drawn_into_axes_of_ones_own(result, tmp_path):
     assert (tmp_path / "figure.png").stat().st_size > 1000
     with pytest.raises(ValueError, match="ends in"):
         result.plot(tmp_path / "figure.xyz")
+
+
+def test_two_indices_are_a_map_or_curves_beside_finite_widths(program, result, tmp_path):
+    """Finite widths are seen beside the limit wherever its panel can show them; where not, it says so."""
+    from tpc.evaluate import result_plot
+
+    (_, alone, *_) = result.plot(axes=Figure().subplots(2, 2).ravel())
+    assert len(alone.images) == 1
+    assert (alone.get_ylabel(), alone.get_xlabel()) == ("i", "t")
+    for ticks in (alone.get_xticks(), alone.get_yticks()):
+        np.testing.assert_array_equal(ticks, np.round(ticks))
+    samples = [program.simulate(width=8, seeds=3)]
+    figure = result_plot.figure_of_result(result, samples)
+    beside = figure.axes[1]
+    assert not beside.images
+    limit, narrow = beside.lines[0::2], beside.lines[1::2]
+    for t in range(3):  # a curve for each value of the second index
+        np.testing.assert_array_equal(limit[t].get_ydata(), result["g"].value[:, t])
+        np.testing.assert_array_equal(narrow[t].get_ydata(), samples[0].mean["g"][:, t])
+    assert [text.get_text() for text in beside.texts] == [" t = 0", " t = 1", " t = 2"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["n = ∞", "n = 8"]
+    panel = Figure().subplots()
+    result_plot._map(panel, "g", np.ones((4, 9)), ("i", "t"), beside=True)
+    assert panel.get_title() == "g, n = ∞"
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 6])
+def test_legends_below_panels_are_read_row_by_row(count):
+    """matplotlib fills column by column."""
+    from tpc.simulate import plot
+
+    panel = Figure().subplots()
+    for k in range(count):
+        panel.plot([0, 1], [k, k], label=f"n = {k}")
+    plot._legend(panel)
+    columns = panel.get_legend()._ncols
+    shown = [text.get_text() for text in panel.get_legend().get_texts()]
+    by_column = np.array_split(shown, columns)
+    rows = [column[r] for r in range(len(by_column[0])) for column in by_column if r < len(column)]
+    assert rows == [f"n = {k}" for k in range(count)]
+    assert columns == (count if count <= 4 else 3)
 
 
 def test_a_new_figure_is_one_that_notebooks_show(result):

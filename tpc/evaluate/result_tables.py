@@ -54,7 +54,7 @@ def frame_of_result(result: Result, output: str | None) -> Any:
         from tpc.display.frames import frame, frame_of_one
 
         if output is not None:
-            return frame_of_one(_columns(result, output, result.outputs[output]))
+            return frame_of_one(_columns(result, output, result[output]))
         return frame({name: _columns(result, name, outcome) for name, outcome in result.outputs.items()})
 
 
