@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 import tpc
 from tpc.display.latex_tables import TabledOutput, latex_number, latex_tables
+from tpc.show.figures import with_error
 from tpc.simulate import verify
 
 TEXT = """width n
@@ -119,6 +120,24 @@ def test_long_and_many_families_fit_a_page():
 )
 def test_numbers_in_latex(text, latex):
     assert latex_number(text) == latex
+
+
+def test_finite_widths_beside_the_limit_in_latex(program, result, tmp_path):
+    samples = [program.simulate(width=n, seeds=3) for n in (8, 16)]
+    single, *families = result.to_latex({"m": "M", "c": "C"}, samples=samples).split("\n\n")
+    mean, std = samples[0].mean, samples[0].std
+    lines = single.splitlines()
+    assert lines[2] == r" & $n = \infty$ & $n = 8$ & $n = 16$ \\"
+    assert lines[4].startswith("${C}$ & $0.394")
+    assert latex_number(with_error(float(mean["c"]), float(std["c"]), 12, 15)) in lines[4]
+    assert len(families) == 3  # each output has a table of its own
+    head, _, *rows = families[0].splitlines()[2:-2]
+    assert head == r"$t$ & ${M}_{t},\ n = \infty$ & $n = 8$ & $n = 16$ \\"
+    for t, row in enumerate(rows):
+        if std["m"][t]:
+            assert latex_number(with_error(float(mean["m"][t]), float(std["m"][t]), 12, 15)) in row
+    result.save(tmp_path / "r.tex", samples)
+    assert (tmp_path / "r.tex").read_text() == f"% written by tpc\n{result.to_latex(samples=samples)}\n"
 
 
 def test_drawn_into_axes_of_ones_own(result, tmp_path):
