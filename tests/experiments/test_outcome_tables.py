@@ -69,6 +69,7 @@ def test_a_kept_outcome_has_the_table_of_its_run(outcome, tmp_path):
     "changes",
     [
         {"best_epoch": 4},
+        {"best_epoch": math.inf},
         {"validation": ["a", 1, 2]},
         {"test_accuracy": [1]},
         {"more": 1},

@@ -12,17 +12,19 @@ from tpc.diagnostics.diagnostic import TpcError
 from tpc.experiments.maml import KERNELS, FewShotOutcome, FewShotSettings
 from tpc.experiments.state import RESULT
 from tpc.experiments.word2vec import RATES, Word2VecOutcome, Word2VecSettings
+from tpc.machine.files import open_regular
 
 
 def read_outcome(folder: str | Path) -> FewShotOutcome | Word2VecOutcome:
     """What the run in a folder has ended with. Raises TpcError (TP629) if there is no such thing."""
     path = Path(folder) / RESULT
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        with open_regular(path) as file:
+            data = json.load(file)
         return _few_shot(data) if "test_accuracy" in data else _words(data)
     except OSError as error:
         why = error.strerror or str(error)
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         why = "it is not what an experiment writes"
     raise TpcError([catalogue.experiments.no_outcome(str(path), why)], str(path))
 

@@ -49,8 +49,8 @@ FORMS = {
     "bias": "bias b : n, std = 2`; its law is made of `std` and the parametrization",
     "activation": "activation φ = tanh`",
     "parametrization": "parametrization ntp`, or `uniform(r = 1/4)`",
-    "def": "def f(x) = x^2`; more than one line begin with `def f(x):` alone, and end with `return …`",
-    "network": "network f(x) = V @ tanh(U @ x)`; more than one line begin with `network f(x):` alone and end "
+    "def": "def f(x) = x^2`; a block has `def f(x):` on a line of its own, and ends with `return …`",
+    "network": "network f(x) = V @ tanh(U @ x)`; a block has `network f(x):` on a line of its own, and ends "
     "with `return …`",
     "train": "train f for t < T:`",
     "batch": "batch (x[t, i], y[t, i]) for i < B`",
