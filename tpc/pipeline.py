@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tpc.expand import Expansion
     from tpc.plan.options import Options
     from tpc.plan.plan import Plan
+DATA = (".npz", ".npy", ".json", ".csv")  # what files end with that are no programs
 
 
 def parse(text: str, *, name: str = "program", dims: Mapping[str, object] | None = None) -> Program:
@@ -111,6 +112,8 @@ def read_text(path: Path) -> str:
 
     Raises TpcError (TP001, TP002).
     """
+    if path.suffix in DATA:
+        raise TpcError([catalogue.syntax.is_data(path.suffix)], str(path))
     try:
         with open_regular(path) as file:
             data = file.read(MAX_BYTES + len(codecs.BOM_UTF8) + 1)

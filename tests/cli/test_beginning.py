@@ -95,10 +95,17 @@ def test_codes_are_explained(capsys):
     assert listed["TP203"] == "A matrix is multiplied with a vector of the wrong side."
 
 
+def test_data_is_no_program(capsys, tmp_path):
+    (tmp_path / "d.csv").write_text("y\n1\n")
+    assert "a .csv file is no program" in run(capsys, "run", str(tmp_path / "d.csv"), status=2).err
+
+
 def test_what_is_misspelled_is_suggested(capsys):
     assert "did you mean `check`?" in refused(capsys, "chek", "x.tp")
     assert "did you mean `--samples`?" in refused(capsys, "run", "x.tp", "--sampels=3")
     assert "did you mean `--width`?" in refused(capsys, "simulate", "x.tp", "--widht", "3")
+    assert "by `--set epochs=…`; there are --checkpoint" in refused(capsys, "run", "x.tp", "--epochs", "3")
+    assert "by `--set lr=…`" in refused(capsys, "experiment", "maml", "--lr", "3")
     assert "did you mean `maml`?" in refused(capsys, "experiment", "mmal")
     assert "did you mean `--epochs`?" in refused(capsys, "experiment", "maml", "--epochz", "3")
     assert "there are new, examples, check" in refused(capsys, "zzz")

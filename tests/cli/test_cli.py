@@ -122,7 +122,12 @@ def test_commands_that_print(command, capsys):
 
 
 def test_derive_in_other_formats(capsys):
-    assert "\\hat" in run(capsys, "derive", TWO, "--format", "latex").out
+    latex = run(capsys, "derive", TWO, "--format", "latex").out
+    assert "\\hat" in latex
+    assert latex == run(capsys, "derive", TWO, "--format", "latex", "--columns", "1").out
+    narrow = run(capsys, "derive", TWO, "--format", "latex", "--columns", "2").out
+    assert narrow.count("\\\\") > latex.count("\\\\")
+    assert "TP602" in run(capsys, "derive", TWO, "--columns", "2", status=2).err
     assert json.loads(run(capsys, "derive", TWO, "--format", "json").out)["formulas"]
     assert "h[2]" in run(capsys, "derive", TWO, "--unroll").out
     assert "TP602" in run(capsys, "derive", TWO, "--unroll", "--set", "T=5000", status=2).err

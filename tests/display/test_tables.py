@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 import tpc
 from tpc.display.latex_tables import TabledOutput, latex_number, latex_tables
+from tpc.show.figures import with_error
 from tpc.simulate import verify
 
 TEXT = """width n
@@ -43,8 +44,9 @@ def test_a_result_as_a_frame(result):
     np.testing.assert_array_equal(own["value"], result["m"].value)
     assert result.to_pandas("g").loc[(0, 1), "value"] == pytest.approx(1.0)
     assert result.to_pandas("c")["value"].item() == pytest.approx(float(result["c"].value))
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="no output other; there are m, g, c, o"):
         result.to_pandas("other")
+    assert result.get("other") is None
 
 
 def test_samples_and_reports_as_frames(program, result):
@@ -120,6 +122,24 @@ def test_numbers_in_latex(text, latex):
     assert latex_number(text) == latex
 
 
+def test_finite_widths_beside_the_limit_in_latex(program, result, tmp_path):
+    samples = [program.simulate(width=n, seeds=3) for n in (8, 16)]
+    single, *families = result.to_latex({"m": "M", "c": "C"}, samples=samples).split("\n\n")
+    mean, std = samples[0].mean, samples[0].std
+    lines = single.splitlines()
+    assert lines[2] == r" & $n = \infty$ & $n = 8$ & $n = 16$ \\"
+    assert lines[4].startswith("${C}$ & $0.394")
+    assert latex_number(with_error(float(mean["c"]), float(std["c"]), 12, 15)) in lines[4]
+    assert len(families) == 3  # each output has a table of its own
+    head, _, *rows = families[0].splitlines()[2:-2]
+    assert head == r"$t$ & ${M}_{t},\ n = \infty$ & $n = 8$ & $n = 16$ \\"
+    for t, row in enumerate(rows):
+        if std["m"][t]:
+            assert latex_number(with_error(float(mean["m"][t]), float(std["m"][t]), 12, 15)) in row
+    result.save(tmp_path / "r.tex", samples)
+    assert (tmp_path / "r.tex").read_text() == f"% written by tpc\n{result.to_latex(samples=samples)}\n"
+
+
 def test_drawn_into_axes_of_ones_own(result, tmp_path):
     figure = Figure()
     axes = figure.subplots(2, 2)
@@ -135,6 +155,47 @@ def test_drawn_into_axes_of_ones_own(result, tmp_path):
     assert (tmp_path / "figure.png").stat().st_size > 1000
     with pytest.raises(ValueError, match="ends in"):
         result.plot(tmp_path / "figure.xyz")
+
+
+def test_two_indices_are_a_map_or_curves_beside_finite_widths(program, result, tmp_path):
+    """Finite widths are seen beside the limit wherever its panel can show them; where not, it says so."""
+    from tpc.evaluate import result_plot
+
+    (_, alone, *_) = result.plot(axes=Figure().subplots(2, 2).ravel())
+    assert len(alone.images) == 1
+    assert (alone.get_ylabel(), alone.get_xlabel()) == ("i", "t")
+    for ticks in (alone.get_xticks(), alone.get_yticks()):
+        np.testing.assert_array_equal(ticks, np.round(ticks))
+    samples = [program.simulate(width=8, seeds=3)]
+    figure = result_plot.figure_of_result(result, samples)
+    beside = figure.axes[1]
+    assert not beside.images
+    limit, narrow = beside.lines[0::2], beside.lines[1::2]
+    for t in range(3):  # a curve for each value of the second index
+        np.testing.assert_array_equal(limit[t].get_ydata(), result["g"].value[:, t])
+        np.testing.assert_array_equal(narrow[t].get_ydata(), samples[0].mean["g"][:, t])
+    assert [text.get_text() for text in beside.texts] == [" t = 0", " t = 1", " t = 2"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["n = ∞", "n = 8"]
+    panel = Figure().subplots()
+    result_plot._map(panel, "g", np.ones((4, 9)), ("i", "t"), beside=True)
+    assert panel.get_title() == "g, n = ∞"
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 6])
+def test_legends_below_panels_are_read_row_by_row(count):
+    """matplotlib fills column by column."""
+    from tpc.simulate import plot
+
+    panel = Figure().subplots()
+    for k in range(count):
+        panel.plot([0, 1], [k, k], label=f"n = {k}")
+    plot._legend(panel)
+    columns = panel.get_legend()._ncols
+    shown = [text.get_text() for text in panel.get_legend().get_texts()]
+    by_column = np.array_split(shown, columns)
+    rows = [column[r] for r in range(len(by_column[0])) for column in by_column if r < len(column)]
+    assert rows == [f"n = {k}" for k in range(count)]
+    assert columns == (count if count <= 4 else 3)
 
 
 def test_a_new_figure_is_one_that_notebooks_show(result):

@@ -176,6 +176,12 @@ def test_kernels_drop_into_scikit_learn(ntk):
     assert machine.score(X, labels) > 0.9
     precomputed = svm.SVC(kernel="precomputed", C=100.0).fit(ntk(X), labels)
     assert np.array_equal(machine.predict(Z), precomputed.predict(ntk(Z, X)))
+    ridge = pytest.importorskip("sklearn.kernel_ridge").KernelRidge
+    with pytest.raises(tpc.TpcError, match=r"as in KernelRidge, take `tpc\.GaussianProcessKernel"):
+        ridge(kernel=ntk).fit(X, X[:, 0])
+    by_rows = ridge(kernel=GaussianProcessKernel(ntk), alpha=1e-3).fit(X, X[:, 0])
+    by_matrix = ridge(kernel="precomputed", alpha=1e-3).fit(ntk(X), X[:, 0])
+    np.testing.assert_allclose(by_rows.predict(Z), by_matrix.predict(ntk(Z, X)), rtol=1e-9)
     nngp = tpc.parse(TEXT).kernels(block=8).nngp
     regressor = gaussian_process.GaussianProcessRegressor(
         kernel=clone(GaussianProcessKernel(nngp)), alpha=1e-3

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tpc.cli.arguments import Command, add_no_cache, positive, rate, seed
-from tpc.cli.shared import OK, REFUSED, show
+from tpc.cli.shared import OK, REFUSED, not_written, require_own, show, writing
 
 
 def add_experiment(commands: Any) -> None:
@@ -19,6 +19,7 @@ def add_experiment(commands: Any) -> None:
     experiments = made.add_subparsers(title="experiments", required=True, metavar="EXPERIMENT")
     _add_maml(experiments)
     _add_word2vec(experiments)
+    _add_table(experiments)
 
 
 def _add(experiments: Any, name: str, command: Command, text: str) -> argparse.ArgumentParser:
@@ -32,10 +33,29 @@ def _add(experiments: Any, name: str, command: Command, text: str) -> argparse.A
 
 def _add_kept(made: argparse.ArgumentParser) -> None:
     """What every experiment ends with."""
+    _add_save(made)
     made.add_argument("--out", type=Path, metavar="DIR", help="a folder for the result, and to resume from")
     made.add_argument("--resume", action="store_true", help="go on with the run in the folder")
     made.add_argument("--json", action="store_true", help="print one JSON object")
     add_no_cache(made)
+
+
+def _add_save(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--save",
+        type=Path,
+        metavar="F.tex",
+        help="write tables in LaTeX; what tpc did not write stays as it is",
+    )
+
+
+def _add_table(experiments: Any) -> None:
+    made = _add(
+        experiments, "table", table, "a table of runs in LaTeX, from the folders that they are kept in"
+    )
+    made.add_argument("runs", type=Path, nargs="+", metavar="DIR", help="what was --out of a run")
+    _add_save(made)
+    made.add_argument("--json", action="store_true", help="print what the runs found as one JSON object")
 
 
 def _add_maml(experiments: Any) -> None:
@@ -145,6 +165,21 @@ def _add_word2vec(experiments: Any) -> None:
     _add_kept(words)
 
 
+def table(arguments: argparse.Namespace) -> int:
+    from tpc.evaluate.saved_results import write_tex
+    from tpc.experiments.kept_outcomes import read_outcome
+    from tpc.experiments.outcome_tables import latex_of_outcomes
+
+    require_own(arguments.save, (".tex",))
+    outcomes = [read_outcome(run) for run in arguments.runs]
+    tables = latex_of_outcomes(outcomes)
+    if arguments.save is not None:
+        writing(arguments.save, lambda part: write_tex(part, tables))
+    shown = tables if arguments.save is None else None
+    show(arguments, shown, {"runs": [outcome.to_json() for outcome in outcomes]})
+    return OK
+
+
 def maml(arguments: argparse.Namespace) -> int:
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
@@ -154,6 +189,7 @@ def maml(arguments: argparse.Namespace) -> int:
         raise TpcError(
             [catalogue.running.bad_option("--resume", "needs --out, the folder of the run")], "maml"
         )
+    require_own(arguments.save, (".tex",))
     epochs = arguments.epochs or (10 if arguments.data is None else 100)
     changes = dict(setting.partition("=")[::2] for setting in arguments.settings)
     data = None if arguments.data is None else str(arguments.data)
@@ -187,6 +223,7 @@ def word2vec(arguments: argparse.Namespace) -> int:
         raise TpcError(
             [catalogue.running.bad_option("--resume", "needs --out, the folder of the run")], "word2vec"
         )
+    require_own(arguments.save, (".tex",))
     given = {
         "epochs": arguments.epochs,
         "lr": arguments.lr,
@@ -212,15 +249,17 @@ def word2vec(arguments: argparse.Namespace) -> int:
 
 
 def _print_outcome(arguments: argparse.Namespace, outcome: Any, diverged: int | None, what: str) -> int:
-    """Prints what has been found, and that it is not all there would be, if training diverged."""
+    """Prints what has been found, and that it is not all there would be, if training diverged.
+
+    Before that it is written as tables, if these are asked for.
+    """
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
+    from tpc.evaluate.saved_results import write_tex
 
-    error = (
-        None
-        if diverged is None
-        else TpcError([catalogue.running.epoch_diverged(what, diverged)], str(arguments.file))
-    )
+    wrong = [] if diverged is None else [catalogue.running.epoch_diverged(what, diverged)]
+    wrong += not_written([(arguments.save, lambda part: write_tex(part, outcome.to_latex()))])
+    error = TpcError(wrong, str(arguments.file)) if wrong else None
     show(arguments, outcome, outcome.to_json(), error)
     return OK if error is None else REFUSED
 

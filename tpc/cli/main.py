@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 import warnings
@@ -27,6 +26,7 @@ from tpc.cli.shared import DEFECT, INTERRUPTED, OK, REFUSED, show
 from tpc.cli.source import add_check, add_derive, add_graph, add_lower
 from tpc.cli.streams import abandon, prepare, say
 from tpc.cli.together import still_waits
+from tpc.machine.collector import collect_nothing_more, collect_seldom
 
 # in the order of the help
 COMMANDS = (
@@ -51,10 +51,6 @@ COMMANDS = (
     add_fmt,
     add_lsp,
 )
-
-# new objects between looks for garbage: what is imported and traced lasts, and by Python's 700 it would be
-# looked through hundreds of times, which is a twentieth of a short run
-LASTING = 100_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -200,10 +196,11 @@ class _Version(argparse.Action):
 
 def entry() -> None:
     """The command as installed. Once interrupted it does not wait for what is still being computed."""
-    gc.set_threshold(LASTING)
+    collect_seldom()
     status = main()
     if status == INTERRUPTED or still_waits():
         os._exit(status)
+    collect_nothing_more()
     sys.exit(status)
 
 

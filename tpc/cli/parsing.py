@@ -59,10 +59,13 @@ class CommandParser(argparse.ArgumentParser):
             name = word.partition("=")[0]
             if name.startswith("--") and not any(own.startswith(name) for own in self._option_string_actions):
                 options = sorted(own for own in self._option_string_actions if own.startswith("--"))
-                self._refuse(f"there is no option `{name}`", name, options)
+                plain = name.removeprefix("--")
+                hint = f"; what it calls `{plain}` is set by `--set {plain}=…`" if "--set" in options else ""
+                self._refuse(f"there is no option `{name}`", name, options, hint)
 
-    def _refuse(self, what: str, word: str, known: Sequence[str]) -> None:
+    def _refuse(self, what: str, word: str, known: Sequence[str], hint: str = "") -> None:
+        """`hint` is given if nothing is meant that there is."""
         from tpc.diagnostics.catalogue.words import similar
 
         meant = similar(word, known)
-        self.error(f"{what}: {meant}" if meant else f"{what}; there are {', '.join(known)}")
+        self.error(f"{what}: {meant}" if meant else f"{what}{hint}; there are {', '.join(known)}")

@@ -70,8 +70,8 @@ def add_run(commands: Any) -> None:
         "--save",
         type=Path,
         metavar="F.npz|F.csv|F.tex",
-        help="write the outputs, and every seed of finite widths but in LaTeX; what tpc did not write stays "
-        "as it is",
+        help="write the outputs, and every seed of finite widths, in LaTeX their means; what tpc did not "
+        "write stays as it is",
     )
     add_sweep(made)
     _add_long_runs(made)

@@ -139,10 +139,10 @@ def require_writable(path: Path | None, endings: Sequence[str] = ()) -> None:
     raise TpcError([catalogue.running.cannot_write(str(path), why)], str(path))
 
 
-def require_own(path: Path | None) -> None:
+def require_own(path: Path | None, endings: Sequence[str] = ()) -> None:
     """Refuses a file for results that cannot be written, or that is there and not of tpc's making.
 
-    Raises TpcError (TP606).
+    endings: which its name may have; unless given, those of results. Raises TpcError (TP606).
     """
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
@@ -151,7 +151,7 @@ def require_own(path: Path | None) -> None:
     if path is None:
         return
     special = path.exists() and not path.is_file() and not path.is_dir()  # a device, or a pipe
-    require_writable(path, () if special else ENDINGS)
+    require_writable(path, () if special else endings or ENDINGS)
     try:
         own = is_own(path)
     except OSError:

@@ -14,6 +14,7 @@ from tpc.cli.stop_after import add_stop_after, stop_after
 if TYPE_CHECKING:
     from tpc.core.program import Program
 
+LETTERS = {1: 54.0, 2: 34.0}  # of a line in LaTeX, by the columns of a page
 MOST_UNROLLED = 4000  # instances of instructions that `derive --unroll` writes out
 
 
@@ -68,18 +69,28 @@ def add_derive(commands: Any) -> None:
         default="text",
         help="of the formulas; latex: for a paper that uses amsmath and amssymb",
     )
+    made.add_argument(
+        "--columns",
+        type=int,
+        choices=(1, 2),
+        help="of the paper, to which lines in LaTeX are broken: of 345 pt, or of 230 (1 if left out)",
+    )
     made.add_argument("--unroll", action="store_true", help="write loops out")
     add_stop_after(made, "expand")
 
 
 def derive(arguments: argparse.Namespace) -> int:
-    if arguments.stop_after is not None:
-        if arguments.unroll or arguments.format != "text":
-            why = "prints no formulas, which --unroll and --format are for"
-            from tpc.diagnostics import catalogue
-            from tpc.diagnostics.diagnostic import TpcError
+    wrong = None
+    if arguments.stop_after is not None and (arguments.unroll or arguments.format != "text"):
+        wrong = "--stop-after", "prints no formulas, which --unroll and --format are for"
+    elif arguments.columns is not None and (arguments.json or arguments.format != "latex"):
+        wrong = "--columns", "are those of --format latex"
+    if wrong is not None:
+        from tpc.diagnostics import catalogue
+        from tpc.diagnostics.diagnostic import TpcError
 
-            raise TpcError([catalogue.running.bad_option("--stop-after", why)], str(arguments.file))
+        raise TpcError([catalogue.running.bad_option(*wrong)], str(arguments.file))
+    if arguments.stop_after is not None:
         return stop_after(arguments)
     program, _ = load(arguments)
     if arguments.unroll:
@@ -90,7 +101,8 @@ def derive(arguments: argparse.Namespace) -> int:
     if arguments.json or arguments.format == "json":
         print(json.dumps(limit.to_json(), allow_nan=False))
     else:
-        print(limit.to_latex() if arguments.format == "latex" else limit.text())
+        width = LETTERS[arguments.columns or 1]
+        print(limit.to_latex(width=width) if arguments.format == "latex" else limit.text())
     return OK
 
 

@@ -23,10 +23,14 @@ class TabledOutput:
     axes: tuple[str, ...]
     shape: tuple[int, ...]
     number: Number
+    # what stands beside it, in the limit: at which n, and the entries there; as of all outputs of the tables
+    beside: tuple[tuple[str, Number], ...] = ()
 
 
 def latex_tables(outputs: Sequence[TabledOutput], rows: int = MOST_ROWS) -> str:
     """`tabular` environments: one of single numbers, and one for all outputs with the same axes.
+
+    Beside finite widths each output with axes has one of its own.
 
     No table has more than `rows` rows, the middle of longer ones being dots, nor more than four columns of
     numbers. Raises ValueError for fewer than 3 rows.
@@ -35,15 +39,25 @@ def latex_tables(outputs: Sequence[TabledOutput], rows: int = MOST_ROWS) -> str:
     tables = []
     single = [output for output in outputs if not output.shape]
     for k in range(0, len(single), rows):
-        lines = [(f"${o.name}$", latex_number(o.number(()))) for o in single[k : k + rows]]
-        tables.append(_tabular(("", "value"), lines, 1))
-    families: dict[tuple[tuple[str, ...], tuple[int, ...]], list[TabledOutput]] = {}
+        part = single[k : k + rows]
+        heads = [rf"$n = {n}$" for n, _ in part[0].beside]
+        lines = [
+            (f"${o.name}$", latex_number(o.number(())), *(latex_number(number(())) for _, number in o.beside))
+            for o in part
+        ]
+        tables.append(_tabular(("", r"$n = \infty$" if heads else "value", *heads), lines, 1))
+    families: dict[tuple[object, ...], list[TabledOutput]] = {}
     for output in outputs:
         if output.shape and 0 not in output.shape:
-            families.setdefault((output.axes, output.shape), []).append(output)
-    for (axes, shape), members in families.items():
-        columns = [(f"${m.name}_{{{', '.join(axes)}}}$", m.number) for m in members]
-        tables.append(tables_of_points([f"${axis}$" for axis in axes], shape, columns, rows))
+            own = output.name if output.beside else None
+            families.setdefault((output.axes, output.shape, own), []).append(output)
+    for members in families.values():
+        axes, columns = members[0].axes, list[tuple[str, Number]]()
+        for m in members:
+            at = r",\ n = \infty" if m.beside else ""
+            columns.append((f"${m.name}_{{{', '.join(axes)}}}{at}$", m.number))
+            columns += [(f"$n = {n}$", number) for n, number in m.beside]
+        tables.append(tables_of_points([f"${axis}$" for axis in axes], members[0].shape, columns, rows))
     return "\n\n".join(tables)
 
 
@@ -92,7 +106,7 @@ def _tabular(head: Sequence[str], lines: Iterable[Sequence[str]], indices: int) 
 
 def latex_number(text: str) -> str:
     """A number as it is printed, with its error or what is said instead of one, in LaTeX."""
-    if text.isalpha() and text not in ("nan", "inf"):
+    if not text or (text.isalpha() and text not in ("nan", "inf")):
         return text
     number, comma, remark = text.partition(",")
     number = POWER_OF_TEN.sub(

@@ -53,7 +53,7 @@ def remarks(claims: Mapping[str, Any], plan: Plan) -> Iterator[str]:
         yield f"the error of {_listed(rounded)} is mostly rounding: numbers that cancel"
     unseen = [name for name, c in claims.items() if _more(c.unseen, c)]
     if unseen:
-        met = f"by few of {plan.samples} points, by none, or as often in all repeats"
+        met = f"by few of {plan.samples} points, by none, or as often in all repeats; more tell (--samples)"
         yield f"the error of {_listed(unseen)} is a bound: what makes it up has been met {met}"
 
 

@@ -105,6 +105,8 @@ class Result(Mapping[str, Outcome]):
     stopped: bool = False
 
     def __getitem__(self, name: str) -> Outcome:
+        if name not in self.outputs:
+            raise KeyError(f"there is no output {name}; there are {', '.join(self.outputs)}")
         return self.outputs[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -151,13 +153,13 @@ class Result(Mapping[str, Outcome]):
     def save(self, path: str | Path, samples: Sequence[Samples] = ()) -> None:
         """Writes every output and its standard error, in a file: .npz, .csv, or .tex for LaTeX.
 
-        samples: finite widths to keep beside them, seed by seed, but in LaTeX (see
-        `tpc.evaluate.saved_results`). Raises OSError.
+        samples: finite widths to keep beside them, seed by seed (see `tpc.evaluate.saved_results`); in LaTeX
+        their means and standard deviations over seeds. Raises OSError.
         """
         from tpc.evaluate.saved_results import save_outcomes, write_tex
 
         if Path(path).suffix == ".tex":
-            write_tex(path, self.to_latex())
+            write_tex(path, self.to_latex(samples=samples))
             return
         save_outcomes(path, self.outputs, samples)
 
@@ -182,15 +184,18 @@ class Result(Mapping[str, Outcome]):
 
         return frame_of_result(self, output)
 
-    def to_latex(self, names: Mapping[str, str] | None = None, *, rows: int = 40) -> str:
+    def to_latex(
+        self, names: Mapping[str, str] | None = None, *, rows: int = 40, samples: Sequence[Samples] = ()
+    ) -> str:
         """Tables of the outputs in LaTeX, without packages, for a paper.
 
         names: how outputs and indices are to be written, in LaTeX, by what they are called. rows: of one
-        table at most; dots stand for the middle of longer ones. Raises ValueError for fewer than 3 rows.
+        table at most; dots stand for the middle of longer ones. samples: finite widths to have beside the
+        limit, means and standard deviations over seeds. Raises ValueError for fewer than 3 rows.
         """
         from tpc.evaluate.result_tables import latex_of_result
 
-        return latex_of_result(self, names or {}, rows)
+        return latex_of_result(self, names or {}, rows, samples)
 
     def __repr__(self) -> str:
         return f"<the result of {self.program}: {', '.join(self.outputs) or 'no outputs'}>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tpc.simulate.samples import Samples
 
 INK, BAND = "#1f4e79", "#9dc3e6"
+MOST_CURVES = 6  # of one output with two indices
 WIDTH_COLOURS = ("#c55a11", "#548235", "#7f6000", "#7030a0")
 
 
@@ -23,7 +25,8 @@ def plot_result(
 ) -> np.ndarray:
     """A panel per output, and one for all single numbers. Returns the axes of the panels, an array.
 
-    Curves with ±2 standard errors for one index, a map for two, points for single numbers.
+    Curves with ±2 standard errors for one index, points for single numbers. For two indices a map of the
+    limit, or beside finite widths, if the second one has few values, a curve for each of these.
 
     path: the file to draw into; without, the figure is matplotlib's current one, which notebooks show.
     samples: finite widths to draw beside the limit, mean ± one standard deviation over seeds. axes: to draw
@@ -49,7 +52,7 @@ def _drawn(result: Result, samples: list[Samples], axes: Any, *, shown: bool) ->
     count = len(panels) + bool(single)
     figure, drawn = _new_panels(count, shown) if axes is None else _given_panels(axes, count, [*panels])
     for axis, (name, outcome) in zip(drawn, panels.items(), strict=False):
-        _panel(axis, name, outcome, samples, axes_of(result, name)[0])
+        _panel(axis, name, outcome, samples, axes_of(result, name))
     if single:
         _single(drawn[-1], single, samples)
     if axes is None:
@@ -94,14 +97,40 @@ def _given_panels(axes: Any, count: int, names: list[str]) -> tuple[Any, list[An
     return drawn[0].figure if drawn else None, drawn
 
 
-def _panel(axis: Any, name: str, outcome: Outcome, samples: list[Samples], index: str) -> None:
+def _panel(axis: Any, name: str, outcome: Outcome, samples: list[Samples], indices: Sequence[str]) -> None:
     value = outcome.value
-    axis.set_title(literal(name))
-    if value.ndim > 1:
-        image = axis.imshow(value.reshape(value.shape[0], -1), aspect="auto", cmap="viridis")
-        axis.figure.colorbar(image, ax=axis)
-        axis.set_ylabel(literal(index))
+    if value.ndim > 2 or (value.ndim == 2 and not (samples and value.shape[1] <= MOST_CURVES)):
+        _map(axis, name, value, indices, beside=bool(samples))
         return
+    axis.set_title(literal(name))
+    members: list[tuple[Any, ...]] = [()] if value.ndim == 1 else [(..., k) for k in range(value.shape[1])]
+    for member in members:
+        _curve_of(axis, name, outcome, samples, member, labelled=member == members[0])
+        if member:
+            text = literal(f" {indices[1]} = {member[1]}" if indices[1] else f" {member[1]}")
+            axis.annotate(text, (len(value) - 1, value[-1, member[1]]), fontsize=7, va="center")
+            axis.set_xmargin(0.12)  # room for these
+    axis.set_xlabel(literal(indices[0] or "index"))
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.grid(alpha=0.3)
+
+
+def _map(axis: Any, name: str, value: np.ndarray, indices: Sequence[str], *, beside: bool) -> None:
+    """The first index down, all others across. beside: whether finite widths are in other panels."""
+    axis.set_title(literal(f"{name}, n = ∞" if beside else name))
+    image = axis.imshow(value.reshape(value.shape[0], -1), aspect="auto", cmap="viridis")
+    axis.figure.colorbar(image, ax=axis)
+    axis.set_ylabel(literal(indices[0]))
+    axis.set_xlabel(literal(", ".join(indices[1:]) if all(indices[1:]) else ""))
+    for each in (axis.xaxis, axis.yaxis):
+        each.get_major_locator().set_params(integer=True)
+
+
+def _curve_of(
+    axis: Any, name: str, outcome: Outcome, samples: list[Samples], member: tuple[Any, ...], *, labelled: bool
+) -> None:
+    """One curve of an output, with its errors, beside finite widths. labelled: whether the legend has it."""
+    value = outcome.value[member]
     where = np.arange(len(value))
     axis.plot(
         where,
@@ -110,19 +139,16 @@ def _panel(axis: Any, name: str, outcome: Outcome, samples: list[Samples], index
         linewidth=2.2,
         marker="o" if len(value) <= 30 else None,
         markersize=3,
-        label="n = ∞",
+        label="n = ∞" if labelled else None,
     )
     for colour, s in zip(WIDTH_COLOURS, samples, strict=False):
-        mean, std = s.mean[name], s.std[name]
+        mean, std = s.mean[name][member], s.std[name][member]
         axis.fill_between(where, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0)
-        axis.plot(where, mean, color=colour, linewidth=1, linestyle="--", label=f"n = {s.width}")
+        label = f"n = {s.width}" if labelled else None
+        axis.plot(where, mean, color=colour, linewidth=1, linestyle="--", label=label)
     if outcome.stderr is not None:
-        axis.fill_between(
-            where, value - 2 * outcome.stderr, value + 2 * outcome.stderr, color=BAND, linewidth=0
-        )
-    axis.set_xlabel(literal(index or "index"))
-    axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.grid(alpha=0.3)
+        error = 2 * outcome.stderr[member]
+        axis.fill_between(where, value - error, value + error, color=BAND, linewidth=0)
 
 
 def _single(axis: Any, outcomes: dict[str, Outcome], samples: list[Samples]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tpc.display.frames import Columns
     from tpc.display.markup import Markup
     from tpc.evaluate.result import Outcome, Result
+    from tpc.simulate.samples import Samples
 
 
 def html_of_result(result: Result) -> Markup:
@@ -54,7 +55,7 @@ def frame_of_result(result: Result, output: str | None) -> Any:
         from tpc.display.frames import frame, frame_of_one
 
         if output is not None:
-            return frame_of_one(_columns(result, output, result.outputs[output]))
+            return frame_of_one(_columns(result, output, result[output]))
         return frame({name: _columns(result, name, outcome) for name, outcome in result.outputs.items()})
 
 
@@ -67,9 +68,12 @@ def _columns(result: Result, name: str, outcome: Outcome) -> Columns:
     return Columns(axes, {"value": outcome.value, "stderr": stderr, **spread})
 
 
-def latex_of_result(result: Result, names: Mapping[str, str], rows: int) -> str:
+def latex_of_result(
+    result: Result, names: Mapping[str, str], rows: int, samples: Sequence[Samples] = ()
+) -> str:
     from tpc.derive.latex import renamed
     from tpc.display.latex_tables import TabledOutput, latex_tables
+    from tpc.simulate.samples import mean_with_spread
 
     return latex_tables(
         [
@@ -80,6 +84,10 @@ def latex_of_result(result: Result, names: Mapping[str, str], rows: int) -> str:
                 ),
                 outcome.value.shape,
                 partial(number_of, outcome),
+                tuple(
+                    (str(each.width), partial(mean_with_spread, each.mean[name], each.std[name]))
+                    for each in samples
+                ),
             )
             for name, outcome in result.outputs.items()
         ],

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from tpc.evaluate.sweep import Sweep
 
 DIVERGED = "#c00000"
-RATIO = 4.0  # of the greatest to the least positive value, from which on an axis is logarithmic
+# of the greatest to the least positive value, from which on an axis is logarithmic: of inputs, of outputs
+RATIO, RATIO_OF_VALUES = 4.0, 10.0
 MOST = 1e6  # times the least value that is drawn: beyond it training has diverged
 AXES = 2  # that a picture can show
 
@@ -53,7 +54,7 @@ def _curve(figure: Any, axis: Any, sweep: Sweep, name: str) -> None:
     error = np.zeros_like(value) if found.stderr is None else 2 * found.stderr[order]
     axis.set_xscale(_scale(where))
     finite = value[np.isfinite(value)]
-    if finite.size and finite.min() > 0 and finite.max() > 100 * finite.min():
+    if finite.size and finite.min() > 0 and finite.max() > RATIO_OF_VALUES * finite.min():
         least, most = finite.min() / 3, 3 * min(finite.max(), MOST * finite.min())
         axis.set_yscale("log")
         axis.set_ylim(least, most)

@@ -18,7 +18,8 @@ import numpy as np
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.experiments.drawings import memory_of_tasks, read_parts, tasks
-from tpc.experiments.state import KEPT, kept_arrays, writing
+from tpc.experiments.outcome_tables import latex_of_outcomes, percent
+from tpc.experiments.state import KEPT, RESULT, kept_arrays, writing
 from tpc.machine.files import digest, write_whole
 from tpc.machine.interrupt import Interruptible
 from tpc.machine.memory import SURE, free_memory, refusing, require_memory
@@ -26,6 +27,7 @@ from tpc.show.entries import plain
 
 KERNELS = {"ntk": "ntk", "gp": "nngp"}  # models in the kernel regime, by the kernel
 SMALLER = "use fewer --samples, or fewer tasks, ways or batches by --set"
+HEADS = (r"test accuracy, \%", r"validation, \%", "best epoch")  # of a table
 TRAINED, VALIDATION, TEST = 0, 1, 2  # whose tasks a stream of random numbers is for
 
 # epochs done and all, validation accuracy, meta-batches a second, seconds to go
@@ -144,11 +146,29 @@ class FewShotOutcome:
             else f"; {self.meta_batches_per_second:.1f} meta-batches/s"
         )
         return (
-            f"test accuracy {100 * self.test_accuracy:.2f} ± {100 * self.test_stderr:.2f} % of the network "
-            f"after epoch {self.best_epoch}, "
-            f"whose validation accuracy is the best, {100 * self.validation[self.best_epoch - 1]:.2f} "
-            f"%{speed}"
+            f"test accuracy {percent(self.test_accuracy, self.test_stderr)} % of the network after epoch "
+            f"{self.best_epoch}, whose validation accuracy is the best, "
+            f"{percent(self.validation[self.best_epoch - 1])} %{speed}"
         )
+
+    def row(self) -> dict[str, str]:
+        """What a table says of the run (see `latex_of_outcomes`)."""
+        if self.best_epoch is None:
+            return dict.fromkeys(HEADS, "diverged")
+        found = (
+            percent(self.test_accuracy, self.test_stderr),
+            percent(self.validation[self.best_epoch - 1]),
+            str(self.best_epoch),
+        )
+        return dict(zip(HEADS, found, strict=True))
+
+    def by_epoch(self) -> list[str]:
+        """Validation accuracies in percent."""
+        return [percent(a) if math.isfinite(a) else "diverged" for a in self.validation]
+
+    def to_latex(self, names: Mapping[str, str] | None = None, *, rows: int = 40) -> str:
+        """Tables of the run and of its validation; `names`, `rows` as of `latex_of_outcomes`."""
+        return latex_of_outcomes([self], names, rows=rows)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, with null for what is not finite."""
@@ -313,7 +333,7 @@ class FewShotExperiment:
         )
         if self.folder is not None:
             text = json.dumps(outcome.to_json(), allow_nan=False)
-            writing(self.folder / "result.json", lambda path: path.write_text(text, encoding="utf-8"))
+            writing(self.folder / RESULT, lambda path: path.write_text(text, encoding="utf-8"))
         return outcome
 
     @property

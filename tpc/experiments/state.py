@@ -11,7 +11,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.machine.files import read_arrays
 
-KEPT = "training.npz"
+KEPT, RESULT = "training.npz", "result.json"
 
 
 def writing(path: Path, write: Callable[[Path], object]) -> None:

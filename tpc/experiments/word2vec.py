@@ -19,8 +19,9 @@ from tpc.core.mesh import mesh_of
 from tpc.evaluate.in_parts import State, Training
 from tpc.experiments.analogies import BESIDE, read_questions, right_answers
 from tpc.experiments.corpus import read_text
+from tpc.experiments.outcome_tables import latex_of_outcomes, percent
 from tpc.experiments.room import ITEMSIZE, Size, require
-from tpc.experiments.state import KEPT, kept_arrays, writing
+from tpc.experiments.state import KEPT, RESULT, kept_arrays, writing
 from tpc.experiments.windows import Sampler, Shape, segments
 from tpc.machine.files import digest, write_whole
 from tpc.machine.interrupt import Interruptible
@@ -114,10 +115,27 @@ class Word2VecOutcome:
         found = (
             "no question has all its words in the vocabulary"
             if self.analogy_accuracy is None
-            else f"{100 * self.analogy_accuracy:.2f} % of the {self.in_vocabulary:,} questions in the "
+            else f"{percent(self.analogy_accuracy)} % of the {self.in_vocabulary:,} questions in the "
             "vocabulary answered"
         )
         return f"{found} ({self.questions:,} questions, {self.vocabulary:,} words){speed}"
+
+    def row(self) -> dict[str, str]:
+        """What a table says of the run (see `latex_of_outcomes`)."""
+        right = "none" if self.analogy_accuracy is None else percent(self.analogy_accuracy)
+        return {
+            r"analogies, \%": "diverged" if self.diverged is not None else right,
+            "questions": str(self.in_vocabulary),
+            "words": str(self.vocabulary),
+        }
+
+    def by_epoch(self) -> list[str]:
+        """Nothing: vectors answer questions at the end only."""
+        return []
+
+    def to_latex(self, names: Mapping[str, str] | None = None, *, rows: int = 40) -> str:
+        """A table of the run; `names` and `rows` as of `latex_of_outcomes`."""
+        return latex_of_outcomes([self], names, rows=rows)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -272,7 +290,7 @@ class Word2VecExperiment:
         )
         if self.folder is not None:
             writing(
-                self.folder / "result.json",
+                self.folder / RESULT,
                 lambda path: path.write_text(
                     json.dumps(outcome.to_json(), allow_nan=False), encoding="utf-8"
                 ),

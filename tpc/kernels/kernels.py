@@ -61,7 +61,7 @@ class Kernels:
         )
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)  # scikit-learn looks kernels up in tables
 class Kernel:
     """A kernel of a network, as a function of arrays of inputs.
 

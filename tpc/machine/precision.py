@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
+from tpc.machine.collector import collect_as_usual
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,6 +55,7 @@ def require_platform() -> None:
     """
     import jax
 
+    collect_as_usual()  # what follows makes arrays
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:  # JAX asserts that a platform which it knows has started

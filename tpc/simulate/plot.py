@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LIMIT, INK = "#222222", "#555555"
 COLOURS = ("#3b6fb6", "#d1603d", "#4f9d69", "#8a5ea8", "#c2a02d", "#3aa6b0", "#a8475f", "#7a7a7a")
+SHORT = 12  # letters of a label of which four stand beside each other
 MAX_PANELS = 8  # outputs that get a panel; the errors are drawn for all
 
 
@@ -157,8 +158,21 @@ def _width_axis(panel: Any, widths: Sequence[int]) -> None:
 
 
 def _legend(panel: Any) -> None:
-    """Below the panel, where it hides nothing."""
-    panel.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
+    """Below the panel, where it hides nothing, to be read row by row."""
+    entries = [*zip(*panel.get_legend_handles_labels(), strict=True)]
+    beside = len(entries) <= 4 and all(len(label) <= SHORT for _, label in entries)
+    ncols = len(entries) if beside else 3
+    handles, labels = zip(*(entry for k in range(ncols) for entry in entries[k::ncols]), strict=True)
+    panel.legend(
+        handles,
+        labels,
+        fontsize=8,
+        frameon=False,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.16),
+        ncols=ncols,
+        columnspacing=1.2,
+    )
 
 
 def _finish(panel: Any, title: str, xlabel: str, ylabel: str) -> None:

@@ -136,8 +136,9 @@ def _syntax_error(error: UnexpectedInput, text: str) -> Diagnostic:
     if token.type in ("_NEWLINE", "$END"):
         column = len(_code(text.split("\n")[at.line - 1])) + 1  # before a comment
         at = Span(at.line, column, at.line, column + 1)
+    line = text.split("\n")[at.line - 1]
     return catalogue.syntax.unexpected_token(
-        at, token.type, str(token), frozenset(error.accepts or error.expected)
+        at, token.type, str(token), frozenset(error.accepts or error.expected), line
     )
 
 

@@ -40,6 +40,14 @@ def other_run(folder: str, why: str) -> Diagnostic:
     )
 
 
+def no_outcome(path: str, why: str) -> Diagnostic:
+    return Diagnostic(
+        "TP629",
+        f"{path} cannot be tabled: {why}",
+        help="name folders of runs that have ended, `--out` of `tpc experiment maml` or `word2vec`",
+    )
+
+
 def bad_text(path: str, why: str) -> Diagnostic:
     return Diagnostic(
         "TP625",

@@ -32,11 +32,12 @@ def _columns(name: str, shape: tuple[int, ...]) -> str:
 
 def input_shape(name: str, wanted: tuple[int, ...], given: tuple[int, ...]) -> Diagnostic:
     alike = [k for k in wanted if k != 1] == [k for k in given if k != 1]
+    column = f", and a table has it in a column `{name}[0]`" if wanted == (*given, 1) and given else ""
     return Diagnostic(
         "TP502",
         f"the input `{name}` has shape {wanted}, and the value given has shape {given}",
         help=f"an axis of length 1 is an axis, too: `numpy.reshape(value, {wanted})` has the same numbers in "
-        "the shape of the input"
+        f"the shape of the input{column}"
         if alike
         else "the shape is that of its declaration: change the value, or a dim by `--set`",
     )
@@ -95,7 +96,7 @@ def bad_setting(text: str, why: str) -> Diagnostic:
     return Diagnostic(
         "TP507",
         f"`{text}` is not a setting: {why}",
-        help="write `--set name=value`, the value a number or a JSON list of numbers",
+        help="write `--set name=value`, the value a number or a JSON list of numbers, `[1, 2]`",
     )
 
 

@@ -29,9 +29,10 @@ def defined_twice(at: Span, name: str, first: Span) -> Diagnostic:
 
 
 def built_in(at: Span, name: str) -> Diagnostic:
+    number = {"e": ", the number 2.718…,", "pi": ", the number 3.141…,"}.get(name, "")
     return Diagnostic(
         "TP103",
-        f"`{name}` is part of the language and cannot be defined",
+        f"`{name}`{number} is part of the language and cannot be defined",
         Label(at),
         help="choose another name",
     )

@@ -160,10 +160,13 @@ def kernel_positions(name: str, positions: tuple[int, ...]) -> Diagnostic:
 
 def each_input(name: str, shape: tuple[int, ...]) -> str:
     """Help, where arrays of inputs were given from Python."""
+    alone = (
+        "; an input alone is `x[None]`; where scikit-learn calls a kernel with two such, as in KernelRidge, "
+        "take `tpc.GaussianProcessKernel(kernel)`"
+    )
     return (
         f"an array of inputs has them along its first axis: here, those of `{name}` have the shape "
-        f"{shape} "
-        "each"
+        f"{shape} each{'' if shape else alone}"
     )
 
 

@@ -66,7 +66,11 @@ def memory(size: float) -> str:
 
 
 def nothing_to_run(name: str) -> Diagnostic:
-    return Diagnostic("TP605", f"the program `{name}` has no output", help="add `output name = …`")
+    return Diagnostic(
+        "TP605",
+        f"the program `{name}` has no output",
+        help="add `output name = …`; kernels of a network need none: `tpc kernel FILE -x X.npy -o K.npy`",
+    )
 
 
 def cannot_write(path: str, why: str) -> Diagnostic:

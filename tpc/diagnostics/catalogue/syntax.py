@@ -38,6 +38,27 @@ OPERATORS = frozenset(
     {"TRANSPOSE", "SUPERSCRIPT", "PRIMES", "COMPARISON", "LESS", "POWER", "STAR", "SLASH", "SIGN", "AT"}
 )
 STATEMENTS = frozenset({"PROGRAM", "WIDTH", "DIM", "INPUT", "MATRIX", "VECTOR", "OUTPUT", "DEF", "FOR"})
+# how statements are written, by the word that they begin with
+FORMS = {
+    "width": "width n`, or `width m = 2*n`, of what tends to infinity: it has a name and no number",
+    "dim": "dim T = 4, N = 8`",
+    "input": "input x[N, 2], y[N], lr = 0.5`",
+    "matrix": "matrix A : n x m ~ N(0, 1/m)`",
+    "vector": "vector v : n ~ N(0, 1)`",
+    "weight": "weight W : n x n, std = 2`, rows x columns; its law is made of `std` and the parametrization",
+    "bias": "bias b : n, std = 2`; its law is made of `std` and the parametrization",
+    "activation": "activation φ = tanh`",
+    "parametrization": "parametrization ntp`, or `uniform(r = 1/4)`",
+    "def": "def f(x) = x^2`; a block has `def f(x):` on a line of its own, and ends with `return …`",
+    "network": "network f(x) = V @ tanh(U @ x)`; a block has `network f(x):` on a line of its own, and ends "
+    "with `return …`",
+    "train": "train f for t < T:`",
+    "batch": "batch (x[t, i], y[t, i]) for i < B`",
+    "loss": "loss mse`, or `loss(f, y) = (f - y)^4`",
+    "update": "update sgd(lr = 0.1)`",
+    "for": "for t < T:`",
+    "output": "output q`, or `output q[t] = mean(v*x[t]) for t < T`",
+}
 
 
 def unreadable(reason: str) -> Diagnostic:
@@ -45,6 +66,15 @@ def unreadable(reason: str) -> Diagnostic:
         "TP001",
         f"the file cannot be read: {reason}",
         help="look at its name, its folder, and who may read it",
+    )
+
+
+def is_data(ending: str) -> Diagnostic:
+    return Diagnostic(
+        "TP001",
+        f"a {ending} file is no program: it is data",
+        help="name the program, a .tp file, and the data after it: `--data F.npz` (or F.json, F.csv), or "
+        "where a command takes arrays of inputs, `-x X.npy`",
     )
 
 
@@ -70,7 +100,11 @@ def unexpected_character(at: Span, character: str) -> Diagnostic:
     )
 
 
-def unexpected_token(at: Span, kind: str, text: str, expected: frozenset[str]) -> Diagnostic:
+def unexpected_token(at: Span, kind: str, text: str, expected: frozenset[str], line: str = "") -> Diagnostic:
+    """`line` is the one that it stands on."""
+    before = line[: at.column - 1]
+    if kind == "EQUALS" and line[at.column - 1 :].startswith("=="):
+        text = "=="
     wanted = sorted(WORDS[t] for t in expected & WORDS.keys() - OPERATORS - {"$END"})
     if expected & OPERATORS and expected & {"STAR", "AT"}:
         wanted.append("an operator")
@@ -81,7 +115,7 @@ def unexpected_token(at: Span, kind: str, text: str, expected: frozenset[str]) -
         "TP005",
         f"{_token(kind, text)} does not fit here",
         Label(at, f"expected {either(wanted)}" if wanted else ""),
-        help=_help_with_token(kind, text, expected),
+        help=_help_with_token(kind, text, expected, before) or _help_with_statement(expected, before),
     )
 
 
@@ -91,16 +125,26 @@ def _token(kind: str, text: str) -> str:
     return WORDS[kind] if kind.startswith(("_N", "_I", "_D", "$")) else f"`{text}`"
 
 
-def _help_with_token(kind: str, text: str, expected: frozenset[str]) -> str | None:
+def _help_with_token(kind: str, text: str, expected: frozenset[str], before: str) -> str | None:
+    if text == "==":
+        return "comparisons are `< <= > >=`, and stand in `where(x > 0, y, z)`"
     if kind not in WORDS and "NAME" in expected:
         return f"`{text}` is a word of the language and cannot be a name"
     if kind in ("NAME", "NUMBER", "LPAR") and expected >= {"STAR", "AT"}:
         return "a product is written with `*`, that of a matrix and a vector with `@`"
     if kind == "_DEDENT" and "RETURN" in expected:
         return "the block of a network, a function or a rule ends with `return …`"
-    if kind == "EQUALS" and expected == {"LPAR"}:
+    if kind == "EQUALS" and expected == {"LPAR"} and before.split()[-1:] in (["mean"], ["sum"]):
         return "`mean` and `sum` are words of the language and cannot be names"
     return "a range is written `t < T`" if expected == {"LESS"} else None
+
+
+def _help_with_statement(expected: frozenset[str], before: str) -> str | None:
+    """How a statement is written that is wrong elsewhere than in an expression."""
+    word = next(iter(before.split()), "")
+    if word not in FORMS or expected & OPERATORS or expected & {"NUMBER", "_INDENT"}:
+        return None
+    return f"the form is `{FORMS[word]}"
 
 
 def unclosed(bracket: Span, shown: str, at: Span) -> Diagnostic:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+LEAST = (0.6, 0.65)  # likeness of what may be meant: of names, of options
+
 
 def similar(name: str, known: Iterable[str]) -> str | None:
-    match = difflib.get_close_matches(name, list(known), 1, 0.6)
-    return f"did you mean `{match[0]}`?" if match else None
+    """What may be meant by a name; the dashes of options, which all have, do not make them alike."""
+    plain = {each.removeprefix("--"): each for each in known}
+    match = difflib.get_close_matches(name.removeprefix("--"), list(plain), 1, LEAST[name.startswith("--")])
+    return f"did you mean `{plain[match[0]]}`?" if match else None
 
 
 def quoted(name: str) -> str:
