@@ -19,7 +19,7 @@ from tpc.machine.memory import SURE, free_memory
 from tpc.machine.precision import precision
 from tpc.plan.plan import Plan
 
-ROOM = 3e8  # bytes, as the plan has them, that the repeats of one time may take, if one does not take more
+ROOM = 1e9  # bytes, as the plan has them, that the repeats of one time may take, if one does not take more
 
 
 def processors() -> int:

@@ -20,7 +20,7 @@ from tpc.evaluate.long_repeats import LongRepeats, Rounds
 from tpc.evaluate.remarks import not_looked_at, remarks, rounding_notes
 from tpc.evaluate.side_by_side import compute
 from tpc.machine.files import digest
-from tpc.machine.memory import SURE, free_of_devices, require_memory
+from tpc.machine.memory import SURE, free_of_devices, give_back, require_memory
 from tpc.machine.processes import arrays_of_first, is_first, require_agreement, several
 from tpc.plan.plan import Plan, SampledPlan
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tpc.evaluate.sharding import Points
 
 ENOUGH = 2  # repeats that an interrupted run must have done for a standard error
+LARGE = 2.5e8  # bytes of a repeat, from which on what it leaves behind is given back
 
 
 @dataclass(frozen=True)
@@ -190,14 +191,15 @@ class StagedRun:
         sampled = (
             {"samples": plan.samples, "repeats": plan.repeats, "checks": kept.checks} if plan.sampled else {}
         )
+        progress = self.progress if each < LARGE else self._between
         try:
             with kept.running:
                 module = self.evaluator.module  # an interruption of what JAX imports for it may be lost
                 if self.mesh is None:
                     left = plan.evaluations - len(kept)
                     long = LongRepeats.of(self.training_of, plan, left, self.rounds)
-                    compute(module, plan, self.given, self.seed, kept, self.progress, each, long)
-                shown = None if len(kept) == plan.evaluations else self.progress
+                    compute(module, plan, self.given, self.seed, kept, progress, each, long)
+                shown = None if len(kept) == plan.evaluations else progress
                 found: dict[str, Any] = module.run(
                     self.given, seed=self.seed, progress=shown, kept=kept, mesh=self.mesh, **sampled
                 )
@@ -208,6 +210,12 @@ class StagedRun:
                 raise too_early(plan, len(kept)) from None
             return self.evaluator.module.summary(kept.ordered, kept.checks), True
         return found, False
+
+    def _between(self, done: int, total: int) -> None:
+        """What is done between two repeats that are large."""
+        give_back()
+        if self.progress is not None:
+            self.progress(done, total)
 
 
 def _agreed(kept: Kept, fingerprint: str, name: str) -> Kept:

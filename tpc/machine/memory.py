@@ -90,6 +90,18 @@ def _left_to_process() -> float:
     return math.inf
 
 
+def give_back() -> None:
+    """Gives the system what C's library keeps of freed memory.
+
+    That is gigabytes of arrays too small to be mapped apart, into whose gaps the next ones do not fit.
+    Nothing is done where the library has no such call.
+    """
+    import ctypes
+
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "malloc_trim"):
+        library.malloc_trim(0)
+
+
 def require_memory(
     needed: float,
     file: str,
