@@ -87,7 +87,7 @@ def test_powers_that_cancel_leave_the_limit(seed):
         ("x = mean(u^2)/n\noutput m = n^(1/2)*x^(1/2)\n", 1),
         ("x = mean(u^2)/n^3\noutput m = n^(3/2)*sqrt(x)\n", 1),
         ("x = mean(u^2)/n\noutput m = x^(-1)/n\n", 1),
-        ("x = mean(u^2)/n\noutput m = sign(x) + where(x > 0, 2, 1)\n", 3),
+        ("x = mean(u^2)/n^2\noutput m = sign(x) + where(x > 0, 2, 1)\n", 3),
         ("x = n^(-1)*u^2\noutput m = mean(n^(1/2)*sqrt(x)*abs(u))\n", 1),
         ("x[0] = mean(u^2)/n\nfor t < 2:\n    x[t+1] = x[t]/4\noutput m = n^(1/2)*sqrt(x[2])\n", 0.25),
     ],
