@@ -80,6 +80,16 @@ def test_powers_that_cancel_leave_the_limit(seed):
         ("c[0] = 1 + 1/n\nfor t < 3:\n    c[t+1] = c[t]^2\noutput m = n*(c[3] - 1)\n", 8),
         ("c[0] = 1\nfor t < 3:\n    c[t+1] = c[t]/2 + mean(u^2)/2\noutput m = c[3]\n", 1),
         ("c[0] = 1\nfor t < 3:\n    c[t+1] = 0*c[t]\noutput m = sum(t < 2: (c[t+1] - 1)*t)\n", -1),
+        ("output m = n*((1/n + 1/n^2)^(-1)/n - 1)\n", -1),
+        ("output m = n^2*(n*(1/n + 1/n^2)^2 - 1/n)\n", 2),
+        ("c = 1 + 1/n\noutput m = n*(c - 1) + sign(c - 1)\n", 2),
+        ("c = 1 + 1/n\nd = c - 1\noutput m = sign(d)\n", 1),
+        ("x = mean(u^2)/n\noutput m = n^(1/2)*x^(1/2)\n", 1),
+        ("x = mean(u^2)/n^3\noutput m = n^(3/2)*sqrt(x)\n", 1),
+        ("x = mean(u^2)/n\noutput m = x^(-1)/n\n", 1),
+        ("x = mean(u^2)/n^2\noutput m = sign(x) + where(x > 0, 2, 1)\n", 3),
+        ("x = n^(-1)*u^2\noutput m = mean(n^(1/2)*sqrt(x)*abs(u))\n", 1),
+        ("x[0] = mean(u^2)/n\nfor t < 2:\n    x[t+1] = x[t]/4\noutput m = n^(1/2)*sqrt(x[2])\n", 0.25),
     ],
 )
 def test_what_is_small_is_expanded_as_far_as_is_needed(lines, value):
@@ -93,6 +103,12 @@ def test_expanded_programs_have_no_powers_and_are_programs():
     assert "n^" not in str(expanded)
     plain = tpc.parse(HEAD + "x = tanh(W @ u)\noutput m = mean(x*u)\n")
     assert expand(plain).limit == plain
+
+
+def test_inverses_of_what_vanishes_grow():
+    with pytest.raises(TpcError) as caught:
+        limit("x = mean(u^2)/n\noutput m = x^(-1/2)\n")
+    assert caught.value.diagnostics[0].code == "TP801"
 
 
 @pytest.mark.parametrize("exponent", ["-1000000000000", "-1000000000000 + 1/3"])

@@ -233,6 +233,16 @@ def test_an_array_that_is_two_things_has_the_shorter_name():
     assert "hidden_hidden" not in source
 
 
+def test_a_sum_inside_a_product_is_over_slices_too():
+    """An index beside that of an axis is no gather, however deep its sum is."""
+    text = (
+        "width n\ninput c[i < 2]\nvector u[p < 4] : n ~ N(0, 1)\nx[p] = relu(u[p] + u[0]) for p < 4\n"
+        "output s[p] = sum(i < 2: c[i]*sum(j < 2: mean(x[p+j]*x[i]))) for p < 3\n"
+    )
+    source = emit_gram(plan_covariances(tpc.parse(text), "float64", None))
+    assert 's = sum(contract("t,it->i", c, x_x[t:t + 3, :2]) for t in range(2))' in source
+
+
 def test_a_loop_can_be_differentiated_and_mapped_over():
     jax.config.update("jax_enable_x64", True)
     program = tpc.parse(NETS["erf, residual"])

@@ -108,9 +108,8 @@ class Orders:
         self.expander = self._expander(lambda function: POISON)
 
     def _expander(self, rough: Callable[[str], Expr]) -> Expander:
-        return Expander(
-            self.members_or_numbers, self.powers_of, self.ratios, rough, self.unfolded, self.settled
-        )
+        known = self.members_or_numbers, self.powers_of, self.ratios
+        return Expander(*known, rough, self.unfolded, lambda: self.all_seen, self.settled)
 
     def members(self, v: Value, cut: Fraction) -> Series:
         """The terms of a member, by the names of terms; that they are wanted is noted."""

@@ -67,6 +67,8 @@ class Expander:
     rough: Callable[[str], Expr]
     # an expression of terms with what they are made of
     unfolded: Callable[[Expr], Expr]
+    # whether all has been looked at: what has no terms so far has none of order 1
+    seen: Callable[[], bool]
     # whether what has no powers is 0, not unknown
     settled: bool = False
 
@@ -91,12 +93,7 @@ class Expander:
             case OuterProduct(rows, columns):
                 return self._product((rows, columns), cut, outer_product)
             case Pow(Extent(width), Number(exponent)):
-                ratio = self.ratios[width]
-                return (
-                    {exponent: ONE if ratio == ONE else power(ratio, Number(exponent))}
-                    if exponent >= cut
-                    else NONE
-                )
+                return {exponent: power(self.ratios[width], Number(exponent))} if exponent >= cut else NONE
             case Pow(base, Number(exponent)):
                 return self._power(base, exponent, cut)
             case Pow(base, exponent):
@@ -142,7 +139,7 @@ class Expander:
             case Extent():
                 return Fraction(1)
             case Add(terms):
-                return max((p for term in terms if (p := self.power_of(term)) is not None), default=None)
+                return self.greatest(terms)
             case SpectralMap(_, _, tables):
                 return spectral_power(x, self.power_of(tables[0]))
             case Mul() | OuterProduct():
@@ -154,14 +151,16 @@ class Expander:
             case Sum(_, _, body):
                 return self.power_of(body)
             case Call("where", (_, left, right)):
-                return max(
-                    (p for part in (left, right) if (p := self.power_of(part)) is not None), default=None
-                )
+                return self.greatest((left, right))
             case Call(function, args) if (degree := elementwise(function).degree) is not None:
-                own = max((p for a in args if (p := self.power_of(a)) is not None), default=None)
+                own = self.greatest(args)
                 return None if own is None else own * degree
             case _:
                 return None if x == ZERO else F0
+
+    def greatest(self, parts: Sequence[Expr]) -> Fraction | None:
+        """The greatest power that some of the parts may have; None if none has terms."""
+        return max((p for part in parts if (p := self.power_of(part)) is not None), default=None)
 
     # rules
 
@@ -189,15 +188,16 @@ class Expander:
         """`(n^p (b + …))^q = n^{pq} (b + …)^q`, expanded at b."""
         top = self.power_of(base)
         if top is None:
-            if not self.settled:
-                self.series(base, min(cut, F0))
+            self._look_for([base], exponent, cut)
             return NONE
         terms = self.series(base, min(cut - top * (exponent - 1), top))
         return self._scaled(lambda b: power(b, Number(exponent)), "^", [terms], exponent, cut)
 
     def _homogeneous(self, function: str, args: Sequence[Expr], degree: Fraction, cut: Fraction) -> Series:
-        tops = [p for a in args if (p := self.power_of(a)) is not None]
-        top = max(tops, default=F0)
+        top = self.greatest(args)
+        if top is None:
+            self._look_for(args, degree, cut)
+            top = F0
         if top > 0 and any(map(is_vector, args)):
             raise GrowsError(function, *self.largest(args))
         top = self._first(args, top, lambda p: p * degree >= cut) or top
@@ -213,6 +213,12 @@ class Expander:
         if moves is None:
             return found
         return self._roughened(found, top * degree if shape == "jump" else top * degree + moves, function)
+
+    def _look_for(self, args: Sequence[Expr], degree: Fraction, cut: Fraction) -> None:
+        """Has the first terms of what has none so far looked for: its root is larger, its sign may be 1."""
+        least = cut / degree if degree > 0 else Fraction(-LOOKS, 2) if self.seen() else F0
+        for a in () if self.settled else args:
+            self.series(a, min(F0, cut, least))
 
     def _first(
         self, args: Sequence[Expr], top: Fraction, wanted: Callable[[Fraction], bool]
@@ -241,11 +247,8 @@ class Expander:
         if first is None or not rests(self.unfolded(terms[first]), ONE):
             return None
         if cut == first:
-            below = next(
-                (t for k in range(1, LOOKS + 1) if len(t := self.series(place, cut - Fraction(k, 2))) > 1),
-                NONE,
-            )
-            terms = below
+            deeper = (self.series(place, cut - Fraction(k, 2)) for k in range(1, LOOKS + 1))
+            terms = next((t for t in deeper if len(t) > 1), NONE)
         lower = max((p for p in terms if p < first), default=None)
         if lower is None or not rests(self.unfolded(terms[first]), self.unfolded(terms[lower])):
             return None
@@ -293,6 +296,8 @@ class Expander:
         assert isinstance(condition, Compare)
         sides = add(condition.left, neg(condition.right))
         top = self.power_of(sides)
+        if top is None:
+            self._look_for([sides], F0, cut)
         start = min(F0, F0 if top is None else top)
         found = self._first([sides], start, lambda p: True)
         terms = self.series(sides, start if found is None else min(start, found))

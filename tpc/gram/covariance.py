@@ -39,9 +39,8 @@ from tpc.core.traverse import substitute
 from tpc.gram.adjoint import Adjoints
 from tpc.gram.axes import Axes
 from tpc.gram.boxes import Box, Boxes, boxes, phi_of
-from tpc.gram.compared import as_delta
 from tpc.gram.covariance_arrays import CovarianceArrays
-from tpc.gram.deltas import agreeing, without_deltas
+from tpc.gram.deltas import agreeing, as_delta, without_deltas
 from tpc.gram.gaussian_functions import NESTED, is_nested
 from tpc.gram.groups import expectation_of_groups
 from tpc.gram.ir import (

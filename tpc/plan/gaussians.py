@@ -17,8 +17,8 @@ from tpc.core.program import Gaussians, MatMul, Program, instructions, loop_rang
 from tpc.plan.matrix_members import multiplied
 
 Side = tuple[str, bool]  # a matrix, and whether it is its transpose that multiplies
-Made = tuple[Ref, Ranges]  # what an instruction makes in which loops, which no other one makes
-Confined = Mapping[Made, int]  # see `lay_out`
+RefInLoops = tuple[Ref, Ranges]  # what an instruction makes in which loops, which no other one makes
+Confined = Mapping[RefInLoops, int]  # see `lay_out`
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from tpc.core.program import MatMul, Op, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, analyse, build, inner_regions, leaves, ranges
 from tpc.core.traverse import ref_variables
 from tpc.plan.distribute import distribute
-from tpc.plan.gaussians import Confined, Made
+from tpc.plan.gaussians import Confined, RefInLoops
 from tpc.plan.history_families import histories
 
 
@@ -75,9 +75,9 @@ def structure(program: Program) -> Structure:
     return Structure(body, nodes, storage, parallel, blocks, confined, kept)
 
 
-def _confined(nodes: tuple[Node, ...], parallel: Container[Region]) -> dict[Made, int]:
+def _confined(nodes: tuple[Node, ...], parallel: Container[Region]) -> dict[RefInLoops, int]:
     """Products in loops that are mapped over, and how many loops lead to the first such one."""
-    confined: dict[Made, int] = {}
+    confined: dict[RefInLoops, int] = {}
     for leaf in leaves(nodes):
         if isinstance(leaf.op, MatMul):
             outer = next((k for k, r in enumerate(leaf.around) if r in parallel), None)

@@ -58,7 +58,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Made:
+class MadeFamily:
     """A family that `makings` make without fault."""
 
     shape: tuple[int, ...]
@@ -104,7 +104,7 @@ class Order:
 
     def __init__(self, errors: list[Diagnostic]) -> None:
         self.errors = errors
-        self.made: dict[str, Made] = {}
+        self.made: dict[str, MadeFamily] = {}
         self.left = MAX_ROUNDS
 
     def make(self, name: str, makings: Sequence[Making]) -> None:
@@ -119,7 +119,7 @@ class Order:
         if prod(shape) > limit:
             self.errors.append(catalogue.indices.dim_size(makings[0].span, prod(shape), limit))
             return
-        made = Made(shape, tuple(makings))
+        made = MadeFamily(shape, tuple(makings))
         if limit == MAX_FAMILY or self.once(name, made):
             self.made[name] = made
 
@@ -139,7 +139,7 @@ class Order:
                     top[axis] = max(top[axis], int(column.max()) + 1)
         return tuple(top)
 
-    def once(self, name: str, made: Made) -> bool:
+    def once(self, name: str, made: MadeFamily) -> bool:
         by = np.full(prod(made.shape), -1, dtype=np.int32)
         for number, making in enumerate(made.makings):
             for grid in _grids(making.loops):
