@@ -9,7 +9,7 @@ from typing import Any
 from tpc.cli.arguments import add_command
 from tpc.cli.shared import OK, load, show
 
-EXPONENT = re.compile(r"\s*([ab][0-9]+|c)\s*=(.*)")
+EXPONENT = re.compile(r"\s*([a-d][0-9]+|c)\s*=(.*)")
 
 
 def add_scale(commands: Any) -> None:
@@ -24,7 +24,7 @@ def add_scale(commands: Any) -> None:
     )
     made.epilog = (
         "--set a1=1/4 (b1, …, c) tries another exponent: exact, and numbered by the weights in "
-        "the order in which they are declared."
+        "the order in which they are declared; c1, d1, … where the file gives each weight its own."
     )
 
 

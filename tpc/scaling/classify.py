@@ -62,7 +62,7 @@ class OpenTraining:
         numbers = Numbers(exponents)
         rounds = trained(self.circuit, numbers, self.forward, lambda found: bool(self._violations(found)))
         found = rounds.sizes
-        blows = self._blown(rounds)
+        blows = self._blown(rounds) + self._unfaithful(exponents)
         layers = tuple(
             self._layer(k, weight, numbers, found, exponents, stable=not blows)
             for k, weight in enumerate(self.networks.weights, 1)
@@ -124,23 +124,42 @@ class OpenTraining:
                 if weight.trained
                 else None
             )
-        r, entrywise = None if size is None else -size, self._entrywise(k, weight, exponents)
+        r, entrywise = None if size is None else -size, self._rate(k, weight, exponents)
         return Layer(weight.name, exponents[f"a{k}"], exponents[f"b{k}"], r, entrywise)
 
-    def _entrywise(self, k: int, weight: WeightInfo, exponents: Values) -> tuple[Fraction, Fraction] | None:
-        """c and d of an entrywise optimizer: n^d makes the gradient one of order 1, and c = c_SGD + d.
-
-        So its updates have the size of those of SGD at the rate n^{−c_SGD} (TP4b Def 2.2.1, 2.8.5).
-        """
+    def _rate(self, k: int, weight: WeightInfo, exponents: Values) -> tuple[Fraction, Fraction] | None:
+        """c and d of a weight, if it has its own or its optimizer is another than SGD."""
+        if weight.rate is not None:
+            return exponents[f"c{k}"], exponents[f"d{k}"]
         if not weight.entrywise:
             return None
+        d = self._faithful(k, weight, exponents)
+        return exponents["c"] + d, d
+
+    def _faithful(self, k: int, weight: WeightInfo, exponents: Values) -> Fraction:
+        """The d that makes the gradient one of order 1: with c = c_SGD + d updates have the size of SGD's.
+
+        That is at the rate n^{−c_SGD} (TP4b Def 2.2.1, 2.8.5). As a matrix, entries of order 1/√(nm) make it
+        of order 1.
+        """
         readouts = [
             exponents[f"a{j}"] + exponents[f"b{j}"]
             for j, other in enumerate(self.networks.weights, 1)
             if other.kind == "output" and not other.bias
         ]
         d = exponents[f"a{k}"] + gradient_size(weight.kind, readouts[0] if readouts else None)
-        return exponents["c"] + d, d
+        return d - Fraction(weight.growing, 2) if weight.spectral else d
+
+    def _unfaithful(self, exponents: Values) -> tuple[BlowUp, ...]:
+        """What optimizers other than SGD take of gradients, where it is not of order 1 (TP4b Def 2.8.5)."""
+        off = {
+            weight.name: exponents[f"d{k}"] - self._faithful(k, weight, exponents)
+            for k, weight in enumerate(self.networks.weights, 1)
+            if weight.entrywise and weight.rate is not None
+        }
+        return tuple(
+            BlowUp(f"n^d*∂L/∂w of {name}", power, "at initialisation") for name, power in off.items() if power
+        )
 
     def _last(self, numbers: Numbers, found: Found) -> LastLayer:
         """What becomes of the output weights.
@@ -173,7 +192,7 @@ def training_of(source: Source) -> OpenTraining:
     """The training in a file, the exponents of its weights left open. Raises TpcError as parsing does."""
     text, name, dims = source.text, source.name, dict(source.dims)
     tree, networks = open_out(parse_file(text, name), name, text, dims)
-    exponents = {C, *(exponent_input(letter, k) for k in range(len(networks.weights)) for letter in "ab")}
+    exponents = {C, *(exponent_input(letter, k) for k in range(len(networks.weights)) for letter in "abcd")}
     checked = resolve(tree, name, text, dims, default_name(name), frozenset(exponents))
     program = verified(lower(checked, text, name))
     return OpenTraining(program.name, networks, circuit(program))
