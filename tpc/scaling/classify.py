@@ -11,13 +11,14 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any
 
-from tpc.core.network import LEARNING, C, Networks, Pass, Source, WeightInfo, exponent_input, gradient_size
+from tpc.core.network import LEARNING, C, Networks, Pass, Source, WeightInfo, exponent_input
 from tpc.core.program import Program
 from tpc.core.wellformed import verified
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.lower import lower
 from tpc.scaling.equations import Circuit, circuit
+from tpc.scaling.faithful import faithful, gradient_of, outgrown, through_readout
 from tpc.scaling.sizes import Numbers
 from tpc.scaling.training_sizes import Found, TrainingRounds, by_features, by_update, trained
 from tpc.scaling.verdict import BlowUp, LastLayer, Layer, Regime, Verdict
@@ -133,33 +134,19 @@ class OpenTraining:
             return exponents[f"c{k}"], exponents[f"d{k}"]
         if not weight.entrywise:
             return None
-        d = self._faithful(k, weight, exponents)
+        d = faithful(self.networks, k).at(exponents)
         return exponents["c"] + d, d
 
-    def _faithful(self, k: int, weight: WeightInfo, exponents: Values) -> Fraction:
-        """The d that makes the gradient one of order 1: with c = c_SGD + d updates have the size of SGD's.
-
-        That is at the rate n^{−c_SGD} (TP4b Def 2.2.1, 2.8.5). As a matrix, entries of order 1/√(nm) make it
-        of order 1.
-        """
-        readouts = [
-            exponents[f"a{j}"] + exponents[f"b{j}"]
-            for j, other in enumerate(self.networks.weights, 1)
-            if other.kind == "output" and not other.bias
-        ]
-        d = exponents[f"a{k}"] + gradient_size(weight.kind, readouts[0] if readouts else None)
-        return d - Fraction(weight.growing, 2) if weight.spectral else d
-
     def _unfaithful(self, exponents: Values) -> tuple[BlowUp, ...]:
-        """What optimizers other than SGD take of gradients, where it is not of order 1 (TP4b Def 2.8.5)."""
-        off = {
-            weight.name: exponents[f"d{k}"] - self._faithful(k, weight, exponents)
-            for k, weight in enumerate(self.networks.weights, 1)
-            if weight.entrywise and weight.rate is not None
-        }
-        return tuple(
-            BlowUp(f"n^d*∂L/∂w of {name}", power, "at initialisation") for name, power in off.items() if power
-        )
+        """What optimizers other than SGD take of gradients, where it is not of order 1."""
+        given = [k for k, w in enumerate(self.networks.weights, 1) if w.entrywise and w.rate is not None]
+        off = {k: exponents[f"d{k}"] - faithful(self.networks, k).at(exponents) for k in given}
+        blown = [(k, power, "at initialisation") for k, power in off.items() if power]
+        if not blown:
+            growth = max((form.at(exponents) for form in outgrown(self.networks)), default=Fraction(0))
+            blown = [(k, growth, "in the first step") for k in through_readout(self.networks) if growth > 0]
+        names = [w.name for w in self.networks.weights]
+        return tuple(BlowUp(gradient_of(names[k - 1]), power, when) for k, power, when in blown)
 
     def _last(self, numbers: Numbers, found: Found) -> LastLayer:
         """What becomes of the output weights.
