@@ -190,9 +190,7 @@ class _ConditionWriter:
         """That output weights do not grow beyond their size at first, and these gradients with them."""
         networks = self.training.networks
         names = ", ".join(networks.weights[k - 1].name for k in through_readout(networks))
-        return [
-            (f"growth of {gradient_of(names)}", Least((form.scaled(-1),))) for form in outgrown(networks)
-        ]
+        return [(f"growth of {gradient_of(names)}", Least((form.scaled(-1),))) for form in outgrown(networks)]
 
     def _changes(self, found: Found, least: Sequence[tuple[str, Least]]) -> list[tuple[str, Least]]:
         """The conditions that changes are O(1), as far as one does not follow from the others.

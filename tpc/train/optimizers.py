@@ -123,9 +123,7 @@ def check_faithful(weight: Weight, at: tree.Update, readout: Fraction | None) ->
         off = abc.d - due
         size = f"{'grows' if off > 0 else 'vanishes'} like n{'' if off == 1 else f'^({off})'}"
         raise RefusedError(
-            catalogue.parametrizations.unfaithful(
-                at.name.span, weight.name, name, str(abc.d), size, str(due)
-            )
+            catalogue.parametrizations.unfaithful(at.name.span, weight.name, name, str(abc.d), size, str(due))
         )
 
 
