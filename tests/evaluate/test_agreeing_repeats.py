@@ -1,5 +1,5 @@
-"""What all repeats agree on, such as the initial function in the kernel regime, is known to rounding: its mean
-is that number, and errors of rounding that happen to cancel are claimed all the same."""
+"""What all repeats agree on, such as the initial function in the kernel regime, is known to rounding: its
+mean is that number, and errors of rounding that happen to cancel are claimed all the same."""
 
 from fractions import Fraction
 
