@@ -7,9 +7,10 @@ import re
 from typing import Any
 
 from tpc.cli.arguments import add_command
-from tpc.cli.shared import OK, load, show
+from tpc.cli.shared import OK, load, show, source_of
 
-EXPONENT = re.compile(r"\s*([ab][0-9]+|c)\s*=(.*)")
+EXPONENT = re.compile(r"\s*([a-d][0-9]+|c)\s*=(.*)")
+OF_A_RATE = re.compile("[cd][0-9]+")
 
 
 def add_scale(commands: Any) -> None:
@@ -24,7 +25,7 @@ def add_scale(commands: Any) -> None:
     )
     made.epilog = (
         "--set a1=1/4 (b1, …, c) tries another exponent: exact, and numbered by the weights in "
-        "the order in which they are declared."
+        "the order in which they are declared; c1, d1, … where the file gives each weight its own."
     )
 
 
@@ -33,7 +34,7 @@ def scale(arguments: argparse.Namespace) -> int:
 
     The other settings are dims and inputs, as in every command.
     """
-    found = [EXPONENT.fullmatch(setting) for setting in arguments.settings]
+    found = _exponents(arguments)
     arguments.settings = [
         setting for setting, exponent in zip(arguments.settings, found, strict=True) if exponent is None
     ]
@@ -59,3 +60,15 @@ def scale(arguments: argparse.Namespace) -> int:
     verdict = classify(program, **exponents)
     show(arguments, verdict, verdict.to_json())
     return OK
+
+
+def _exponents(arguments: argparse.Namespace) -> list[re.Match[str] | None]:
+    """For each setting what it says of an exponent: c1 and the like may be the file's own dims or inputs."""
+    found = [EXPONENT.fullmatch(setting) for setting in arguments.settings]
+    if not any(match and OF_A_RATE.fullmatch(match[1]) for match in found):
+        return found
+    from tpc.pipeline import dims_in, inputs_in
+
+    text, name = source_of(arguments), str(arguments.file)
+    own = dims_in(text, name) | inputs_in(text, name)
+    return [None if match and OF_A_RATE.fullmatch(match[1]) and match[1] in own else match for match in found]

@@ -48,6 +48,11 @@ def gradient_size(kind: str, readout: Fraction | None) -> Fraction:
     return Fraction(0) if kind in ("output", "finite") else Fraction(1) if readout is None else readout
 
 
+def growing_sides(kind: str) -> int:
+    """The number of sides of a weight that grow."""
+    return {"matrix": 2, "input": 1, "output": 1, "finite": 0}[kind]
+
+
 @dataclass(frozen=True, slots=True)
 class WeightInfo:
     """A weight: its exponents as the file has them, and the families that are what it has become.
@@ -62,8 +67,17 @@ class WeightInfo:
     a: Fraction
     b: Fraction
     own: tuple[str, ...]
-    # whether an entrywise optimizer other than SGD updates it, so that it has exponents c and d of its own
+    # whether an optimizer other than SGD updates it, so that it has exponents c and d of its own
     entrywise: bool = False
+    # whether that acts on it as a matrix
+    spectral: bool = False
+    # c and d, where the file gives each weight its own
+    rate: tuple[Fraction, Fraction] | None = None
+
+    @property
+    def growing(self) -> int:
+        """The number of its sides that grow."""
+        return growing_sides(self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +91,15 @@ class Networks:
     c: Fraction
 
     def exponents(self) -> Mapping[str, Fraction]:
-        """The values that the file gives to a1, b1, …, c."""
+        """The values that the file gives to a1, b1, …, c, or to c1, d1, … if each weight has its own."""
         found = {
             f"{letter}{k}": value
             for k, w in enumerate(self.weights, 1)
             for letter, value in (("a", w.a), ("b", w.b))
         }
-        return {**found, "c": self.c}
+        rates = {k: w.rate for k, w in enumerate(self.weights, 1) if w.rate is not None}
+        own = {f"{letter}{k}": x for k, rate in rates.items() for letter, x in zip("cd", rate, strict=True)}
+        return found | (own or {"c": self.c})
 
 
 def exponent_input(letter: str, place: int) -> str:

@@ -58,7 +58,7 @@ WORDS = {
     "ntp": "NTK parametrization: training follows a kernel",
     "mfp": "mean-field parametrization",
     "uniform": "`uniform(r = …)`: from mup (r = 0) to ntp (r = 1/2)",
-    "abc": "`abc(a = […], b = […], c = …)`: exponents of one's own, by weight",
+    "abc": "`abc(a = […], b = […], c = …)`: exponents of one's own, by weight; so may c, and then d, be",
 }
 UNSET = {"lr": "…", "clip": "none", "limit": "none"}  # options that are no numbers if they are left out
 

@@ -11,13 +11,14 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any
 
-from tpc.core.network import LEARNING, C, Networks, Pass, Source, WeightInfo, exponent_input, gradient_size
+from tpc.core.network import LEARNING, C, Networks, Pass, Source, WeightInfo, exponent_input
 from tpc.core.program import Program
 from tpc.core.wellformed import verified
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.lower import lower
 from tpc.scaling.equations import Circuit, circuit
+from tpc.scaling.faithful import faithful, gradient_of, outgrown, through_readout
 from tpc.scaling.sizes import Numbers
 from tpc.scaling.training_sizes import Found, TrainingRounds, by_features, by_update, trained
 from tpc.scaling.verdict import BlowUp, LastLayer, Layer, Regime, Verdict
@@ -62,7 +63,7 @@ class OpenTraining:
         numbers = Numbers(exponents)
         rounds = trained(self.circuit, numbers, self.forward, lambda found: bool(self._violations(found)))
         found = rounds.sizes
-        blows = self._blown(rounds)
+        blows = self._blown(rounds) + self._unfaithful(exponents)
         layers = tuple(
             self._layer(k, weight, numbers, found, exponents, stable=not blows)
             for k, weight in enumerate(self.networks.weights, 1)
@@ -124,23 +125,28 @@ class OpenTraining:
                 if weight.trained
                 else None
             )
-        r, entrywise = None if size is None else -size, self._entrywise(k, weight, exponents)
+        r, entrywise = None if size is None else -size, self._rate(k, weight, exponents)
         return Layer(weight.name, exponents[f"a{k}"], exponents[f"b{k}"], r, entrywise)
 
-    def _entrywise(self, k: int, weight: WeightInfo, exponents: Values) -> tuple[Fraction, Fraction] | None:
-        """c and d of an entrywise optimizer: n^d makes the gradient one of order 1, and c = c_SGD + d.
-
-        So its updates have the size of those of SGD at the rate n^{−c_SGD} (TP4b Def 2.2.1, 2.8.5).
-        """
+    def _rate(self, k: int, weight: WeightInfo, exponents: Values) -> tuple[Fraction, Fraction] | None:
+        """c and d of a weight, if it has its own or its optimizer is another than SGD."""
+        if weight.rate is not None:
+            return exponents[f"c{k}"], exponents[f"d{k}"]
         if not weight.entrywise:
             return None
-        readouts = [
-            exponents[f"a{j}"] + exponents[f"b{j}"]
-            for j, other in enumerate(self.networks.weights, 1)
-            if other.kind == "output" and not other.bias
-        ]
-        d = exponents[f"a{k}"] + gradient_size(weight.kind, readouts[0] if readouts else None)
+        d = faithful(self.networks, k).at(exponents)
         return exponents["c"] + d, d
+
+    def _unfaithful(self, exponents: Values) -> tuple[BlowUp, ...]:
+        """What optimizers other than SGD take of gradients, where it is not of order 1."""
+        given = [k for k, w in enumerate(self.networks.weights, 1) if w.entrywise and w.rate is not None]
+        off = {k: exponents[f"d{k}"] - faithful(self.networks, k).at(exponents) for k in given}
+        blown = [(k, power, "at initialisation") for k, power in off.items() if power]
+        if not blown:
+            growth = max((form.at(exponents) for form in outgrown(self.networks)), default=Fraction(0))
+            blown = [(k, growth, "in the first step") for k in through_readout(self.networks) if growth > 0]
+        names = [w.name for w in self.networks.weights]
+        return tuple(BlowUp(gradient_of(names[k - 1]), power, when) for k, power, when in blown)
 
     def _last(self, numbers: Numbers, found: Found) -> LastLayer:
         """What becomes of the output weights.
@@ -173,7 +179,7 @@ def training_of(source: Source) -> OpenTraining:
     """The training in a file, the exponents of its weights left open. Raises TpcError as parsing does."""
     text, name, dims = source.text, source.name, dict(source.dims)
     tree, networks = open_out(parse_file(text, name), name, text, dims)
-    exponents = {C, *(exponent_input(letter, k) for k in range(len(networks.weights)) for letter in "ab")}
+    exponents = {C, *(exponent_input(letter, k) for k in range(len(networks.weights)) for letter in "abcd")}
     checked = resolve(tree, name, text, dims, default_name(name), frozenset(exponents))
     program = verified(lower(checked, text, name))
     return OpenTraining(program.name, networks, circuit(program))

@@ -13,6 +13,7 @@ from tpc.core.program import Program
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.scaling.classify import OpenTraining, opened_training
+from tpc.scaling.faithful import faithful, gradient_of, outgrown, through_readout
 from tpc.scaling.open_exponents import Forms, NotWrittenError, Open, implied, solve
 from tpc.scaling.sizes import Sizes
 from tpc.scaling.training_sizes import Found, at_first, by_update, trained
@@ -167,14 +168,29 @@ class _ConditionWriter:
         return Conditions(
             training.name,
             tuple(w.name for w in weights),
-            tuple(equal),
-            (*least, *changes),
+            (*equal, *self._faithful()),
+            (*least, *changes, *self._still_faithful()),
             features,
             output,
             self._largest([found[name].change for name in features]),
             self._largest([found[output].change]),
             tuple((w.name, self._layer(w.name, found)) for w in weights if w.trained),
         )
+
+    def _faithful(self) -> list[tuple[str, Exponent]]:
+        """That gradients are of order 1 at first for other optimizers than SGD, where d is given."""
+        networks = self.training.networks
+        return [
+            (gradient_of(w.name), Exponent.var(f"d{k}") - faithful(networks, k))
+            for k, w in enumerate(networks.weights, 1)
+            if w.entrywise and w.rate is not None
+        ]
+
+    def _still_faithful(self) -> list[tuple[str, Least]]:
+        """That output weights do not grow beyond their size at first, and these gradients with them."""
+        networks = self.training.networks
+        names = ", ".join(networks.weights[k - 1].name for k in through_readout(networks))
+        return [(f"growth of {gradient_of(names)}", Least((form.scaled(-1),))) for form in outgrown(networks)]
 
     def _changes(self, found: Found, least: Sequence[tuple[str, Least]]) -> list[tuple[str, Least]]:
         """The conditions that changes are O(1), as far as one does not follow from the others.

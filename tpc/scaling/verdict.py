@@ -22,7 +22,8 @@ class Layer:
     b: Fraction
     # its updates ΔW change what it makes, Wx, by Θ(n^−r); None if not at all
     r: Fraction | None
-    # c and d of an entrywise optimizer: the rate of w is η n^−c, and its gradient is multiplied by n^d
+    # c and d, of another optimizer than SGD or given by weight: the rate of w is η n^−c, its gradient
+    # multiplied by n^d
     entrywise: tuple[Fraction, Fraction] | None = None
 
     @property
@@ -100,7 +101,8 @@ class Verdict:
     def __str__(self) -> str:
         return "\n".join(
             [
-                f"{self.program}, {self.parametrization}, c = {self.exponents['c']}",
+                f"{self.program}, {self.parametrization}, "
+                + (f"c = {self.exponents['c']}" if "c" in self.exponents else "c and d by weight"),
                 *self._table(),
                 *self._reasons(),
             ]

@@ -71,6 +71,8 @@ def optimizers_of(scene: Scene, node: tree.Train, trainable: Sequence[Weight]) -
             if name in (*scene.functions, *scene.outer):
                 raise RefusedError(catalogue.optimizers.name_taken_by_tables(node.network.span, name))
     scene.entrywise |= {name for name, place in lines.items() if place in known}
+    matrix_aware = {place for place in known if updates[place].name.name in MATRIX_AWARE}
+    scene.spectral |= {name for name, place in lines.items() if place in matrix_aware}
     if scene.open and known:  # an update has the size of one by SGD, so that this is what is analysed
         rate = next(iter(known.values())).rate
         return Optimizers(Sgd(scene.learned(rate, m), none, none, None))
@@ -79,12 +81,16 @@ def optimizers_of(scene: Scene, node: tree.Train, trainable: Sequence[Weight]) -
         line = updates[lines[weight.name]]
         if line.name.name in MATRIX_AWARE:
             MATRIX_AWARE[line.name.name].check(weight, line)
+    readout = readout_of(node, trainable) if entrywise else None
+    for weight in trainable:
+        if weight.name in entrywise:
+            check_faithful(weight, updates[lines[weight.name]], readout)
     by_place = {place: [name for name, own in lines.items() if own == place] for place in range(len(updates))}
     bounds = {place: own.clip for place, own in known.items()} | {k: own.clip for k, own in sgds.items()}
     return Optimizers(
         next(iter(sgds.values()), Sgd(none, none, none, None)),
         entrywise,
-        readout_of(node, trainable) if entrywise else None,
+        readout,
         {name: sgds[place] for name, place in lines.items() if place in sgds},
         [(clip, tuple(by_place[k])) for k, clip in bounds.items() if clip is not None and by_place[k]],
     )
@@ -97,6 +103,28 @@ def readout_of(node: tree.Train, trainable: Sequence[Weight]) -> Fraction | None
     if len(sizes) > 1:
         raise RefusedError(catalogue.optimizers.readouts_differ(node.network.span, list(own)))
     return next(iter(sizes), None)
+
+
+def check_faithful(weight: Weight, at: tree.Update, readout: Fraction | None) -> None:
+    """Whether a d of the weight's own makes what an optimizer takes of it of order 1 (TP4b Def 2.8.5).
+
+    Raises RefusedError (TP733, TP737).
+    """
+    abc, name = weight.scaling.abc, at.name.name
+    if abc.rate is None:
+        return
+    due = weight.scaling.exponent_d(readout).const
+    due -= Fraction(weight.scaling.growing, 2) if name in MATRIX_AWARE else 0
+    if abc.d is None:
+        raise RefusedError(
+            catalogue.parametrizations.rate_without_d(at.name.span, weight.name, name, str(due))
+        )
+    if abc.d != due:
+        off = abc.d - due
+        size = f"{'grows' if off > 0 else 'vanishes'} like n{'' if off == 1 else f'^({off})'}"
+        raise RefusedError(
+            catalogue.parametrizations.unfaithful(at.name.span, weight.name, name, str(abc.d), size, str(due))
+        )
 
 
 def lines_of(node: tree.Train, trainable: Sequence[Weight]) -> dict[str, int]:

@@ -20,7 +20,7 @@ from typing import Literal
 
 from tpc.core.exponent import Exponent
 from tpc.core.network import C as OPEN_C
-from tpc.core.network import exponent_input, gradient_size
+from tpc.core.network import exponent_input, gradient_size, growing_sides
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
@@ -32,7 +32,7 @@ from tpc.train.training_options import check_options, option_value, options_of
 
 Kind = Literal["matrix", "input", "output", "finite"]
 HALF = Fraction(1, 2)
-OPTIONS: Mapping[str, tuple[str, ...]] = {"sp": ("c",), "uniform": ("r",), "abc": ("a", "b", "c")}
+OPTIONS: Mapping[str, tuple[str, ...]] = {"sp": ("c",), "uniform": ("r",), "abc": ("a", "b", "c", "d")}
 NEEDED: Mapping[str, str] = {"uniform": "r", "abc": "c"}
 AB = tuple[Fraction, Fraction]  # a and b of one weight
 NAMES = ("mup", "sp", "ntp", "mfp", "uniform", "abc")
@@ -79,11 +79,14 @@ TABLES: Mapping[str, Callable[[Kind], AB]] = {"mup": _mup, "sp": _sp, "ntp": _nt
 
 @dataclass(frozen=True, slots=True)
 class Abc:
-    """The exponents of one weight, and c of the training."""
+    """The exponents of one weight: a, b, and the c that SGD has where updates have this size."""
 
     a: Exponent
     b: Exponent
     c: Exponent
+    # c and d of its own, as far as the file gives them: w moves by η n^−c Q(n^d ∂L/∂w)
+    rate: Fraction | None = None
+    d: Fraction | None = None
 
 
 def kind_of(rows: bool, columns: bool) -> Kind:
@@ -102,6 +105,11 @@ class Scaling:
     # the first
     width: str
     abc: Abc
+
+    @property
+    def growing(self) -> int:
+        """The number of sides that grow."""
+        return growing_sides(self.kind)
 
     def start(self, m: Maker) -> Tree:
         """The factor of what the weight is at first, as it is declared.
@@ -237,14 +245,25 @@ class WeightExponents:
     constants: Mapping[str, int]
     c: Fraction = C["mup"]
     r: Fraction = Fraction(0)
-    # a and b by weight, in the order of declaration, as far as they are given so
+    # a, b, c and d by weight, in the order of declaration, as far as they are given so
     lists: Mapping[str, tuple[Fraction, ...]] | None = None
     line: tree.Parametrization | None = None
 
     def open_exponents(self, place: int) -> Abc:
         """The exponents as names, for the scaling analysis."""
-        a, b = (Exponent.var(exponent_input(letter, place)) for letter in ("a", "b"))
-        return Abc(a, b, Exponent.var(OPEN_C))
+        a, b, c, d = (Exponent.var(exponent_input(letter, place)) for letter in "abcd")
+        return Abc(a, b, c - d if self.by_weight else Exponent.var(OPEN_C))
+
+    @property
+    def by_weight(self) -> bool:
+        """Whether each weight has a c of its own, and a d."""
+        return self.lists is not None and "c" in self.lists
+
+    def rate(self, place: int) -> tuple[Fraction, Fraction] | None:
+        """c and d of a weight, if each has its own: w moves by η n^−c Q(n^d ∂L/∂w) (TP4b Def 2.2.1)."""
+        if not self.by_weight or self.lists is None:
+            return None
+        return self.lists["c"][place], self.lists["d"][place] if "d" in self.lists else Fraction(0)
 
     def exponents(self, place: int, weight: tree.WeightStatement, kind: Kind) -> Abc:
         """a, b and c of a weight, the so-many-th of the file.
@@ -252,7 +271,11 @@ class WeightExponents:
         Its own attributes come before what the parametrization gives by name.
         """
         a, b = (Exponent(self._one(name, place, weight, kind)) for name in ("a", "b"))
-        return Abc(a, b, Exponent(self.c))
+        rate = self.rate(place)
+        if rate is None:
+            return Abc(a, b, Exponent(self.c))
+        given = rate[1] if self.lists is not None and "d" in self.lists else None
+        return Abc(a, b, Exponent(rate[0] - rate[1]), rate[0], given)
 
     def _one(self, name: str, place: int, weight: tree.WeightStatement, kind: Kind) -> Fraction:
         options = options_of(weight.options)
@@ -305,11 +328,15 @@ def parametrization_of(
     numbers = {
         key: rational(option_value(options[key], "a rational number"), f"`{key}`", constants)
         for key in ("c", "r")
-        if key in options
+        if key in options and not (name == "abc" and isinstance(options[key].value, tree.ListOf))
     }
     lists: dict[str, tuple[Fraction, ...]] = {
-        key: exponent_list(options[key], weights, constants) for key in ("a", "b") if key in options
+        key: exponent_list(options[key], weights, constants)
+        for key in "abcd"
+        if key in options and key not in numbers
     }
+    if "d" in lists and "c" not in lists:
+        raise RefusedError(catalogue.parametrizations.lone_d(options["d"].span))
     return WeightExponents(
         name,
         constants,

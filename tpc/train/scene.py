@@ -52,6 +52,8 @@ class Scene:
     optimizers: dict[str, OptimizerRule] = field(default_factory=dict)
     # the weights that entrywise optimizers other than SGD update
     entrywise: set[str] = field(default_factory=set)
+    # those of them that are updated as matrices
+    spectral: set[str] = field(default_factory=set)
     # rows and columns of the matrices of the program
     matrices: dict[str, tuple[str, str]] = field(default_factory=dict)
     # the families of tables

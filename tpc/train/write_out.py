@@ -69,7 +69,7 @@ def open_out(
     names = [
         LEARNING,
         OPEN_C,
-        *(exponent_input(letter, k) for k in range(len(writer.weights)) for letter in "ab"),
+        *(exponent_input(letter, k) for k in range(len(writer.weights)) for letter in "abcd"),
     ]
     inputs = tuple(
         tree.InputStatement(m.span, tree.Declared(m.span, m.name(x), ()), None, None) for x in names
@@ -342,6 +342,8 @@ class Writer:
                     abc.b.const,
                     tuple(own),
                     name in self.scene.entrywise,
+                    name in self.scene.spectral,
+                    self.parametrization.rate(place),
                 )
             )
         return Networks(

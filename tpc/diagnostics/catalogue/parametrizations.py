@@ -105,3 +105,31 @@ def conditions_not_written() -> Diagnostic:
         help="clipping and powers of what has several sizes make them so; leave --symbolic out, and give the "
         "exponents by --set a1=…",
     )
+
+
+def lone_d(at: Span) -> Diagnostic:
+    return Diagnostic(
+        "TP733",
+        "`d` is given by weight, and c is not",
+        Label(at),
+        help="write `c = [..]`, too: w moves by the rate times n^(-c)*Q(n^d*∂L/∂w)",
+    )
+
+
+def rate_without_d(at: Span, weight: str, optimizer: str, due: str) -> Diagnostic:
+    return Diagnostic(
+        "TP733",
+        f"`{weight}` has a c of its own, and no d, which `{optimizer}` needs",
+        Label(at),
+        help=f"write `d = [..]` in the parametrization, {due} for `{weight}`: n^d*∂L/∂w is to be of order 1",
+    )
+
+
+def unfaithful(at: Span, weight: str, optimizer: str, own: str, size: str, due: str) -> Diagnostic:
+    return Diagnostic(
+        "TP737",
+        f"with d = {own} for `{weight}` what `{optimizer}` takes of it, n^d*∂L/∂w, {size} at initialisation: "
+        "it is unfaithful",
+        Label(at),
+        help=f"d = {due} makes it of order 1",
+    )

@@ -48,6 +48,7 @@ ROUNDED = frozenset(
     )
 )
 COARSER, SAFETY, ENOUGH = 12, 8.0, 4096  # bits fewer than the numbers have; points that are enough to see it
+WAYS = 1.0, -1.0, 0.5  # in which operations are off
 MOST_STEPS = 4000  # operations that are compiled for that, which takes up to 10 s
 
 
@@ -55,8 +56,8 @@ def rounding(inputs, points, weights, values, mesh=None, enough=ENOUGH):
     """{output: about what rounding may change it by}.
 
     All operations are done with numbers of so many bits fewer that their errors are not lost in those of
-    rounding, and what comes of them is taken in proportion. values: the outputs on these points, of which
-    `enough` will do.
+    rounding, and what comes of them is taken in proportion: the root mean square over several WAYS to be off,
+    since errors of one may happen to cancel. values: the outputs on these points, of which `enough` will do.
 
     NaN where there are so many operations that compiling them once more takes minutes.
     """
@@ -68,11 +69,20 @@ def rounding(inputs, points, weights, values, mesh=None, enough=ENOUGH):
     drawn = jax.tree.map(lambda a: jnp.asarray(a, DTYPE), (points, weights))  # of every sector
     if size_of(jax.make_jaxpr(limit)(given, *drawn).jaxpr) > MOST_STEPS:
         return {name: np.full(np.shape(value), np.nan) for name, value in values.items()}
-    coarse = replayed(given, *drawn)
+    coarse = [replayed(given, *drawn, jnp.asarray(way, DTYPE)) for way in WAYS]
     return {
-        name: SAFETY * 2.0**-COARSER * np.abs(np.asarray(coarse[name]) - np.asarray(value))
+        name: SAFETY
+        * 2.0**-COARSER
+        * root_mean_square(np.stack([np.asarray(one[name]) for one in coarse]) - np.asarray(value))
         for name, value in values.items()
     }
+
+
+def root_mean_square(x):
+    """Over the first axis, of numbers whose squares may be below the smallest number."""
+    most = np.max(np.abs(x), axis=0)
+    scale = np.where((most > 0) & np.isfinite(most), most, 1)
+    return scale * np.sqrt(np.mean(np.square(x / scale), axis=0))
 
 
 def size_of(jaxpr):
@@ -87,13 +97,13 @@ def size_of(jaxpr):
     return len(jaxpr.eqns) + sum(map(size_of, inner))
 
 
-def replays(inputs, points, weights):
+def replays(inputs, points, weights, way):
     """The outputs of `limit`, its operations done with fewer bits."""
     flat, tree = jax.tree.flatten((inputs, points, weights))
     traced, shapes = jax.make_jaxpr(
         lambda *leaves: limit(*jax.tree.unflatten(tree, leaves)), return_shape=True
     )(*flat)
-    return jax.tree.unflatten(jax.tree.structure(shapes), replay(traced.jaxpr, traced.consts, flat))[0]
+    return jax.tree.unflatten(jax.tree.structure(shapes), replay(traced.jaxpr, traced.consts, flat, way))[0]
 
 
 # It runs once, on few points: what makes programs fast takes longer than it.
@@ -102,7 +112,7 @@ replayed = jax.jit(
 )
 
 
-def replay(jaxpr, consts, arguments):
+def replay(jaxpr, consts, arguments, way):
     """The results of a jaxpr, each of its operations followed by `coarsened`."""
     known = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *arguments), strict=True))
 
@@ -112,18 +122,18 @@ def replay(jaxpr, consts, arguments):
 
     for place, step in enumerate(jaxpr.eqns):
         known.update(
-            zip(step.outvars, operation(step, [value(atom) for atom in step.invars], place), strict=True)
+            zip(step.outvars, operation(step, [value(atom) for atom in step.invars], place, way), strict=True)
         )
     return [value(atom) for atom in jaxpr.outvars]
 
 
-def operation(step, arguments, place):
+def operation(step, arguments, place, way):
     """What one equation of a jaxpr makes, with what is inside it replayed."""
     name, inner = step.primitive.name, step.params
 
     def inside(closed):
         """A closed jaxpr as a function."""
-        return lambda *own: replay(closed.jaxpr, closed.consts, own)
+        return lambda *own: replay(closed.jaxpr, closed.consts, own, way)
 
     if name == "while":
         first, second = inner["cond_nconsts"], inner["cond_nconsts"] + inner["body_nconsts"]
@@ -158,21 +168,21 @@ def operation(step, arguments, place):
         return lax.switch(arguments[0], [inside(branch) for branch in inner["branches"]], *arguments[1:])
     called = next((inner[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in inner), None)
     if called is not None:
-        return replay(getattr(called, "jaxpr", called), getattr(called, "consts", ()), arguments)
+        return replay(getattr(called, "jaxpr", called), getattr(called, "consts", ()), arguments, way)
     made = step.primitive.bind(*arguments, **inner)
     made = made if step.primitive.multiple_results else [made]
-    return [coarsened(one, place) if name in ROUNDED else one for one in made]
+    return [coarsened(one, place, way) if name in ROUNDED else one for one in made]
 
 
-def coarsened(x, place):
-    """x rounded to COARSER bits fewer, and off by as much again in a way of the operation's own.
+def coarsened(x, place, way):
+    """x rounded to COARSER bits fewer, and off by about as much again in a way of the operation's own.
 
     So a number that is just 1 is off, too.
     """
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return x
     kind = jnp.finfo(x.dtype)
-    off = 1 + (place * 0.618034 % 1 - 0.5) * 2.0 ** (COARSER - kind.nmant)
+    off = 1 + way.astype(x.dtype) * (place * 0.618034 % 1 - 0.5) * 2.0 ** (COARSER - kind.nmant)
     return lax.reduce_precision(x, kind.nexp, kind.nmant - COARSER) * off
 
 

@@ -28,9 +28,39 @@ def polar(table, weights, columns):
     That is, not below 1e-6 (1e-3, if not in float64) of the largest one.
     """
     root = jnp.sqrt(weights)[:, None] * jnp.sqrt(columns)
-    u, s, v = singular(table * root)
-    least = 1e-6 if s.dtype == jnp.float64 else 1e-3
-    return (u * (s > least * s[0])) @ v / root
+    return polar_factor(table * root) / root
+
+
+@jax.custom_jvp
+def polar_factor(matrix):
+    """1 in place of the singular values of a matrix that are not 0, as in `polar`, and 0 of others."""
+    u, _, v = range_of(matrix)
+    return u @ v
+
+
+@polar_factor.defjvp
+def slope_of_polar_factor(arguments, tangents):
+    """Singular vectors have no derivative where values meet, and the factor has one.
+
+    Of U Vᵀ it is U (K ∘ (M − Mᵀ)) Vᵀ, M = Uᵀ A′ V and K_ij = 1/(s_i + s_j), and A′ over s beyond the range of
+    A: what is 0 of the singular values stays 0.
+    """
+    (matrix,), (moved,) = arguments, tangents
+    u, s, v = range_of(matrix)
+    over = jnp.where(s > 0, 1 / jnp.where(s > 0, s, 1), 0)
+    both = (s > 0)[:, None] & (s > 0)
+    turned = u.T @ moved @ v.T
+    middle = jnp.where(both, (turned - turned.T) / jnp.where(both, s[:, None] + s, 1), 0)
+    far, near = moved @ v.T, u.T @ moved
+    beyond = ((far - u @ turned) * over) @ v + (u * over) @ (near - turned @ v)
+    return u @ v, u @ middle @ v + beyond
+
+
+def range_of(matrix):
+    """Singular vectors and values, 0 where the values count as 0."""
+    u, s, v = singular(matrix)
+    kept = s > (1e-6 if s.dtype == jnp.float64 else 1e-3) * s[0]
+    return u * kept, s * kept, v * kept[:, None]
 
 
 @jax.custom_jvp
@@ -105,18 +135,51 @@ def newton_schulz_in_factors(table, rows, columns, steps, a, b, c):
     return lax.fori_loop(0, steps, step, table)
 
 
+@jax.custom_jvp
 def polar_in_factors(table, rows, columns):
     """`polar` of M = Σ C_ij x_i yᵀ_j by the inner products of the x and of the y: also an array C.
 
     It is (M Mᵀ)^(−3/2) M Mᵀ M. With C ⟨y, y⟩ Cᵀ = F Fᵀ, M Mᵀ has the eigenvalues of Fᵀ ⟨x, x⟩ F.
     """
+    near, values = range_in_factors(table, rows, columns)
+    return (near * power_of_kept(values, 1.5)) @ near.T @ rows @ table
+
+
+@polar_in_factors.defjvp
+def slope_of_polar_in_factors(arguments, tangents):
+    """By divided differences, which need no derivative of eigenvectors.
+
+    It is f(N) C, N = C ⟨y, y⟩ Cᵀ ⟨x, x⟩ and f(s) = s^(−1/2), 0 near 0. f(N) moves with E = N′ by T E + E T +
+    G (B ∘ (Gᵀ⟨x, x⟩ E G)) Gᵀ⟨x, x⟩, T = G b Gᵀ⟨x, x⟩, b_i = f[0, 0, s_i] and B_ij = f[0, 0, s_i, s_j]: a
+    contour integral of f by the resolvent of N.
+    """
+    (table, rows, columns), (moved, of_rows, of_columns) = arguments, tangents
+    near, values = range_in_factors(table, rows, columns)
+    whole, other, half = table @ columns @ table.T, near.T @ rows, moved @ columns @ table.T
+    slope = (half + half.T + table @ of_columns @ table.T) @ rows + whole @ of_rows
+    a, b = power_of_kept(values, -0.5)[:, None], power_of_kept(values, -0.5)
+    both = (a > 0) & (b > 0)
+    a, b = jnp.where(both, a, 1), jnp.where(both, b, 1)
+    twice = -(a**4 + a**3 * b + a**2 * b**2 + a * b**3 + b**4) / (a**5 * b**5 * (a + b))
+    once = (near * power_of_kept(values, 2.5)) @ other
+    power = (near * power_of_kept(values, 1.5)) @ other
+    middle = jnp.where(both, twice, 0) * (other @ slope @ near)
+    moving = once @ slope + slope @ once + near @ middle @ other
+    return power @ table, moving @ table + power @ moved
+
+
+def range_in_factors(table, rows, columns):
+    """The vectors G = F V and eigenvalues of `polar_in_factors`, these 0 where they count as 0."""
     values, vectors = decomposed(table @ columns @ table.T)
     root = vectors * jnp.sqrt(jnp.maximum(values, 0))
     values, vectors = decomposed(root.T @ rows @ root)
-    near = root @ vectors
     kept = values > (1e-6 if values.dtype == jnp.float64 else 1e-3) ** 2 * values[-1]
-    powers = jnp.where(kept, jnp.where(kept, values, 1) ** -1.5, 0)
-    return (near * powers) @ near.T @ rows @ table
+    return root @ vectors, jnp.where(kept, values, 0)
+
+
+def power_of_kept(values, power):
+    """s^(−p), 0 of what is 0."""
+    return jnp.where(values > 0, jnp.where(values > 0, values, 1) ** -power, 0)
 
 
 def so_far(function, count, steps, table, *others):

@@ -80,14 +80,24 @@ def claims(done, checks=None):
         tail, unseen = (pulled.get(f"{name} {what}", none) for what in ("tail", "unseen"))
         tail = np.full(v.shape[1:], np.inf, v.dtype) if name in WILD else tail
         with np.errstate(all="ignore"):
-            mean, spread = (
-                by.mean(v, axis=0),
-                students(len(outputs)) * by.std(v, axis=0, ddof=1) / len(outputs) ** 0.5
+            mean, apart = centred(v, by)
+            spread = (
+                students(len(outputs)) * by.std(apart, axis=0, ddof=1) / len(outputs) ** 0.5
                 if len(outputs) > 1
-                else np.full(v.shape[1:], np.inf, v.dtype),
+                else np.full(v.shape[1:], np.inf, v.dtype)
             )
         out[name] = Claim(*map(jnp.asarray, (mean, spread, bias, tail, unseen, lost)))
     return out
+
+
+def centred(v, by):
+    """The mean [...] of repeats [R, ...], and they less the first of them.
+
+    So a number that all have is their mean, which adding up R of them misses by the rounding of R numbers.
+    """
+    apart = by.where(by.isfinite(v) & by.isfinite(v[0]), v - v[0], v)
+    mean = by.where(by.isfinite(v).all(axis=0), v[0] + by.mean(apart, axis=0), by.mean(v, axis=0))
+    return mean, apart
 
 
 def students(repeats):

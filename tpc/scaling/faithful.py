@@ -1,0 +1,63 @@
+"""Whether what optimizers other than SGD take of gradients is of order 1, and stays so.
+
+Faithful: n^d ∂L/∂w is (TP4b Def 2.8.5, Lemma 2.8.11, Thm 2.8.12). Of SGD it does not matter.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from tpc.core.exponent import Exponent
+from tpc.core.network import Networks, WeightInfo, gradient_size
+
+
+def gradient_of(weight: str) -> str:
+    """What an optimizer takes of the gradient of a weight, in words."""
+    return f"n^d*∂L/∂w of {weight}"
+
+
+def faithful(networks: Networks, k: int) -> Exponent:
+    """The d of the weight at `k`, from 1, which makes its gradient one of order 1 at initialisation.
+
+    A matrix whose nm entries are of order 1/√(nm) is of order 1 for an optimizer that acts on it as such.
+    """
+    weight = networks.weights[k - 1]
+    sides = Fraction(weight.growing, 2) if weight.spectral else Fraction(0)
+    readouts = _readouts(networks)
+    if readouts and weight.kind in ("matrix", "input"):
+        at_first = _exponent("a", readouts[0]) + _exponent("b", readouts[0])
+    else:
+        at_first = Exponent(gradient_size(weight.kind, None))
+    return _exponent("a", k) + at_first - sides
+
+
+def through_readout(networks: Networks) -> list[int]:
+    """The weights, from 1, whose gradients have output weights in them that optimizers need the size of."""
+    return [k for k, w in enumerate(networks.weights, 1) if w.entrywise and w.kind in ("matrix", "input")]
+
+
+def outgrown(networks: Networks) -> list[Exponent]:
+    """The powers of n by which updates of output weights outgrow what these are at first, A − E (Thm 2.8.12).
+
+    They are n^−A at first, updates n^−E, E = 2a + c_SGD: gradients grow with them.
+    """
+    if not through_readout(networks):
+        return []
+    return [
+        _exponent("b", k) - _exponent("a", k) - _rate_of_sgd(networks.weights[k - 1], k)
+        for k in _readouts(networks)
+        if networks.weights[k - 1].trained
+    ]
+
+
+def _readouts(networks: Networks) -> list[int]:
+    return [k for k, w in enumerate(networks.weights, 1) if w.kind == "output" and not w.bias]
+
+
+def _exponent(letter: str, k: int) -> Exponent:
+    return Exponent.var(f"{letter}{k}")
+
+
+def _rate_of_sgd(weight: WeightInfo, k: int) -> Exponent:
+    """The c of SGD with updates of this size."""
+    return Exponent.var("c") if weight.rate is None else _exponent("c", k) - _exponent("d", k)
