@@ -27,7 +27,7 @@ from tpc.corrections.units import root_of
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.evaluate.checkpoint import Kept
-from tpc.evaluate.initial import require_none
+from tpc.evaluate.initial import choice_of, require_none
 from tpc.evaluate.result import Result
 from tpc.expand import expand
 from tpc.expand.expand import has_powers
@@ -81,14 +81,13 @@ def corrections(
     """
     request = _request(program, options)
     given = bind_inputs(program, {} if inputs is None else inputs)
-    found = require_expansion(program)
+    found = _expansion(program, request, limit)
     if not program.reported:
         raise TpcError([catalogue.running.nothing_to_run(program.name)], program.name, of_program=True)
     if request.method != "nodes":
         try:
             if found.root is not None:
                 raise UnrepresentableError("there are powers of n")
-            require_none(request.initial, program.name)
             return _linear(program, given, request)
         except UnrepresentableError as error:
             if request.method == "linear":
@@ -134,14 +133,27 @@ def require_expansion(program: Program) -> Rooted | StartedProgram:
     return found
 
 
-def _given(found: Rooted | StartedProgram, limit: Result) -> GivenStart | None:
-    """What the start of a limit was. Raises TpcError (TP807) where it was integrated over."""
+def _expansion(program: Program, request: Request, limit: Result | None) -> Rooted | StartedProgram:
+    """`require_expansion`, where a start is not integrated over, and none is given where there is none.
+
+    Raises TpcError (TP602, TP807) besides.
+    """
+    found = require_expansion(program)
     if not isinstance(found, StartedProgram):
-        return None
-    assert limit.start is not None
-    if limit.start.choice.how == "integrated":
+        require_none(request.initial, program.name)
+        return found
+    given = None if limit is None else limit.start
+    choice = choice_of(request.initial, program.name) if given is None else given.choice
+    if choice.how == "integrated":
         names = tuple(s.of.partition("$")[0] for s in found.initial.scalars)
-        raise TpcError([catalogue.scaling.no_corrections(names)], found.program.name, of_program=True)
+        raise TpcError([catalogue.scaling.no_corrections(names)], program.name, of_program=True)
+    return found
+
+
+def _given(found: Rooted | StartedProgram, limit: Result) -> GivenStart | None:
+    """What the start of a limit was, if it has one."""
+    if not isinstance(found, StartedProgram) or limit.start is None:
+        return None
     return GivenStart(found, found.flat(limit.start.scalars))
 
 
@@ -218,8 +230,6 @@ def _by_points(
     folder: Path | None,
 ) -> Corrections:
     started = isinstance(of_root, StartedProgram)
-    if limit is not None:
-        _given(of_root, limit)
     effort = Effort.of(of_root.program, request, started=started)
     if patience is not None and effort.seconds > patience:
         raise SlowError(effort.seconds)
