@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 LEAST = 1e-9  # of the greatest variance: directions of the start with less are none
 WITHIN = 1e-3  # of a start, that may be where it has no variance
 IMPOSSIBLE = "gives what no network has: the covariance of what is random in the limit leaves it no variance"
-TURNS, SOLVED = 12, 1e-13  # of Newton's method with one derivative, and when it ends, of standard deviations
+# of Newton's method with one derivative: turns at most, and how near to the start it ends, of its deviation
+# times t³, by which second differences of what is as much off are divided; and what rounding leaves
+TURNS, SOLVED, ROUNDED = 48, 1e-6, 1e-14
 
 
 @dataclass(frozen=True)
@@ -191,23 +193,31 @@ class PointsGivenStart(OnPoints):
         of, wanted = self.of, steps[:, None] * self.of.start.values
         first = self.regression.along(wanted)
         changes = [shifts + steps[:, None] * part + own for part, own in zip(directions, first, strict=True)]
-        changes, solved = self._solved(changes, wanted)
+        changes, solved = self._solved(changes, wanted, steps)
         found = self._by_chunks(changes, lambda own, at: of.evaluate(of.inputs, *self._drawn, own, steps[at]))
         return {
             name: np.where(solved.reshape(-1, *[1] * (own.ndim - 1)), own, np.nan)
             for name, own in found.items()
         }
 
-    def _solved(self, changes: list[np.ndarray], wanted: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    def _solved(
+        self, changes: list[np.ndarray], wanted: np.ndarray, steps: np.ndarray
+    ) -> tuple[list[np.ndarray], np.ndarray]:
         """Changes of the weights with which the start is `wanted` [rows, N]; and for which rows it is."""
-        basis, least = self.regression.basis, SOLVED * self.regression.deviation
+        basis, left = self.regression.basis, np.arange(len(wanted))
+        least = self.regression.deviation * np.maximum(ROUNDED, SOLVED * np.abs(steps) ** 3)
         for _ in range(TURNS):
-            off = (wanted - self._start(changes)) @ basis @ basis.T
-            solved = np.abs(off).max(axis=1, initial=0) <= least
-            if solved.all() or not np.isfinite(off).any():
+            off = (wanted[left] - self._start([own[left] for own in changes])) @ basis @ basis.T
+            more = ~(np.abs(off).max(axis=1, initial=0) <= least[left]) & np.isfinite(off).all(axis=1)
+            lost = ~np.isfinite(off).all(axis=1)
+            least[left[lost]] = np.nan
+            left, off = left[more], off[more]
+            if not len(left):
                 break
-            more = self.regression.along(off)
-            changes = [own + part for own, part in zip(changes, more, strict=True)]
+            for own, part in zip(changes, self.regression.along(off), strict=True):
+                own[left] += part
+        solved = np.isfinite(least)
+        solved[left] = False
         return changes, solved
 
     def _start(self, changes: list[np.ndarray]) -> np.ndarray:
