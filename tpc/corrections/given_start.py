@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 LEAST = 1e-9  # of the greatest variance: directions of the start with less are none
 WITHIN = 1e-3  # of a start, that may be where it has no variance
 IMPOSSIBLE = "gives what no network has: the covariance of what is random in the limit leaves it no variance"
-# of Newton's method with one derivative: turns at most, and how near to the start it ends, of its deviation
+# of Broyden's method: turns at most, and how near to the start it ends, of its deviation
 # times t³, by which second differences of what is as much off are divided; and what rounding leaves
-TURNS, SOLVED, ROUNDED = 48, 1e-6, 1e-14
+TURNS, SOLVED, ROUNDED = 32, 1e-9, 4e-15
 
 
 @dataclass(frozen=True)
@@ -206,18 +206,22 @@ class PointsGivenStart(OnPoints):
         """Changes of the weights with which the start is `wanted` [rows, N]; and for which rows it is."""
         basis, left = self.regression.basis, np.arange(len(wanted))
         least = self.regression.deviation * np.maximum(ROUNDED, SOLVED * np.abs(steps) ** 3)
-        for _ in range(TURNS):
-            off = (wanted[left] - self._start([own[left] for own in changes])) @ basis @ basis.T
-            more = ~(np.abs(off).max(axis=1, initial=0) <= least[left]) & np.isfinite(off).all(axis=1)
-            lost = ~np.isfinite(off).all(axis=1)
-            least[left[lost]] = np.nan
-            left, off = left[more], off[more]
+        solved = np.zeros(len(wanted), bool)
+        inverse = np.tile(np.eye(basis.shape[1]), (len(wanted), 1, 1))
+        moves = last = np.zeros((len(wanted), basis.shape[1]))
+        for turn in range(TURNS):
+            off = (wanted[left] - self._start([own[left] for own in changes])) @ basis
+            if turn:
+                inverse = _bent(inverse, moves, last - off)
+            sizes = np.abs(off).max(axis=1, initial=0)
+            solved[left] = sizes <= least[left]
+            more = ~solved[left] & np.isfinite(sizes)
+            left, last, inverse = left[more], off[more], inverse[more]
             if not len(left):
                 break
-            for own, part in zip(changes, self.regression.along(off), strict=True):
+            moves = (inverse @ last[..., None])[..., 0]
+            for own, part in zip(changes, self.regression.along(moves @ basis.T), strict=True):
                 own[left] += part
-        solved = np.isfinite(least)
-        solved[left] = False
         return changes, solved
 
     def _start(self, changes: list[np.ndarray]) -> np.ndarray:
@@ -256,3 +260,13 @@ class PointsGivenStart(OnPoints):
         along = np.linalg.solve(table, np.broadcast_to(values, (len(table), len(values)))[..., None])
         found = -(volume + (along[..., 0] * values).sum(axis=1)) / 2
         return np.where(there, found, np.nan)
+
+
+def _bent(inverse: np.ndarray, moves: np.ndarray, made: np.ndarray) -> np.ndarray:
+    """Inverses [rows, r, r] of a derivative, by the changes `made` of `moves` [rows, r] (Broyden, 1965)."""
+    with np.errstate(all="ignore"):  # of what diverges
+        expected = (inverse @ made[..., None])[..., 0]
+        along = np.einsum("ka,ka->k", moves, expected)
+        back = (moves[:, None] @ inverse) / np.where(along == 0, 1, along)[:, None, None]
+        found: np.ndarray = inverse + (moves - expected)[..., None] * back
+    return found
