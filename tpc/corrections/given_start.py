@@ -1,7 +1,7 @@
 """Differences of a program whose start is given: on paths of weights on which the start stays what it is.
 
 At width n = 1/t² a start f₀ = √n S(μ_n) is g where S(μ_n) = t g. So weights are moved by ± t d only with
-what keeps S at ± t g: d is freed from the influences of S (as linear regression does), along these it goes
+what keeps S at t g: d is freed from the influences of S (as linear regression does), along these it goes
 t K⁻¹ g, K being the covariance of the start, and what is left is solved for. The mean over directions of half
 the second differences is n times the bias, but for one part: all else is not distributed as without the
 condition, but with the density N(g; 0, K(μ_n)) as a factor, whose logarithm has an influence of its own.
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LEAST = 1e-9  # of the greatest variance: directions of the start with less are none
 WITHIN = 1e-3  # of a start, that may be where it has no variance
 IMPOSSIBLE = "gives what no network has: the covariance of what is random in the limit leaves it no variance"
+FITTED = np.array([0.5, 1, 1.5, 2])  # steps at which a polynomial has what no direction moves
 # of Broyden's method: turns at most, and how near to the start it ends, of its deviation
 # times t³, by which second differences of what is as much off are divided; and what rounding leaves
 TURNS, SOLVED, ROUNDED = 32, 1e-9, 4e-15
@@ -162,29 +163,33 @@ class PointsGivenStart(OnPoints):
         steps = np.broadcast_to(np.asarray(step, float), count)
         freed = self.regression.freed(directions)
         shifted = 0.0 if shifts is None else shifts
-        centre, along, tilt = self._alone(float(steps.min()))
-        up, down = (self._moved(shifted, freed, sign * steps) for sign in (1, -1))
-        leaning = (self._density(up) - self._density(down)) / (2 * steps) - tilt
+        centre, along = self._alone(float(steps.min()))
+        up, down = (self._moved(shifted, [sign * part for part in freed], steps) for sign in (1, -1))
+        leaning = (self._density(up) - self._density(down)) / (2 * steps)
         slope, bend = {}, {}
         for name, at in centre.items():
             high, low = up[name], down[name]
             t, lean = (part.reshape(-1, *[1] * at.ndim) for part in (steps, leaning))
-            slope[name] = (high - low) / (2 * t)
-            bend[name] = (high + low - 2 * at) / (2 * t**2) + (slope[name] - along[name]) * lean
+            own = (high - low) / (2 * t)
+            slope[name] = own + along[name]
+            bend[name] = ((high + low) / 2 - at - t * along[name]) / t**2 + own * lean
         return Differences(centre, slope, bend)
 
-    def _alone(self, step: float) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], float]:
-        """What no direction moves: the outputs as t → 0, their slopes in t, and that of the density."""
-        steps = np.array([step, step / 2])
-        none = [np.zeros((2, len(self.weights))) for _ in self.of.ratios]
-        up, down = (self._moved(0.0, none, sign * steps) for sign in (1, -1))
-        tilt = (self._density(up) - self._density(down)) / (2 * steps)
-        centre, slopes = {}, {}
-        for name in self.of.reported:
-            even = (up[name] + down[name]) / 2
-            centre[name] = (4 * even[1] - even[0]) / 3
-            slopes[name] = (up[name][0] - down[name][0]) / (2 * step)
-        return centre, slopes, float(tilt[0])
+    def _alone(self, step: float) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """What no direction moves: the outputs as t → 0, and their slopes in t.
+
+        By a polynomial in t > 0 alone: vectors that are of order t are new directions of a matrix, whose
+        Gaussians go with their signs, so that on few points other signs of t are another matrix.
+        """
+        steps = step * FITTED
+        none = [np.zeros((len(steps), len(self.weights))) for _ in self.of.ratios]
+        found = self._moved(0.0, none, steps)
+        weights = np.linalg.inv(np.vander(FITTED, increasing=True))
+        centre, slopes = (
+            {name: np.tensordot(weights[k], found[name], 1) / step**k for name in self.of.reported}
+            for k in (0, 1)
+        )
+        return centre, slopes
 
     def _moved(
         self, shifts: np.ndarray | float, directions: list[np.ndarray], steps: np.ndarray
