@@ -63,10 +63,8 @@ def corrections(
 
     Of a program that is linear in its vectors they are exact, in fractions if its scalars are; else they
     come from derivatives in the weights of points, with standard errors (TP4 Thm 7.4 as a functional of the
-    empirical measure, and its expansion by von Mises, 1947).
-
-    Where something is random in the limit, such as the initial function in the kernel regime, limit and width
-    n are both conditioned on what it is (`initial`, as of a run of the limit).
+    empirical measure, and its expansion by von Mises, 1947). Both are given what is random in the limit, as
+    the initial function is in the kernel regime (`initial`, as of a run of the limit).
 
     inputs: arrays by name. limit: what a run for these inputs gave, if there was one. progress: called with
     the repeats done and all. Options: `seed`; `signs`, directions on the points of each repeat; `samples`,
