@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tpc.cli.arguments import add_command, positive
-from tpc.cli.numbers import progress_line
+from tpc.cli.arguments import add_command, initial, positive
+from tpc.cli.numbers import progress_line, start_of
 from tpc.cli.shared import FIGURES, INTERRUPTED, OK, REFUSED, bound, load, require_writable, show, writing
 
 
@@ -30,6 +30,12 @@ def add_corrections(commands: Any) -> None:
         const=0.01,
         metavar="P%",
         help="the width from which outputs are so near their limits, root mean square (1%%)",
+    )
+    made.add_argument(
+        "--initial",
+        type=initial,
+        metavar="seed=N|zero|F.npz|F.json",
+        help="scalars that are random in the limit, on which it is conditioned, and so is width n, as of run",
     )
     made.add_argument("--covariances", action="store_true", help="of all outputs with each other, too")
     made.add_argument(
@@ -80,6 +86,7 @@ def predicted(arguments: argparse.Namespace) -> int:
         repeats=arguments.repeats,
         method=arguments.method,
         covariances=arguments.covariances,
+        initial=start_of(arguments),
         progress=progress_line("repeat") if sys.stderr.isatty() else None,
         checkpoint=arguments.checkpoint,
     )

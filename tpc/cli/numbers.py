@@ -52,16 +52,20 @@ def result_of(
     )
 
 
+def start_of(arguments: argparse.Namespace) -> Any:
+    """What `--initial` says, with the arrays of a file."""
+    from tpc.core.inputs import load_data
+
+    initial = getattr(arguments, "initial", None)
+    return load_data(initial) if isinstance(initial, Path) else initial
+
+
 def evaluator_of(program: Program, arguments: argparse.Namespace, *, integrate: bool = False) -> Evaluator:
     """As the arguments ask for. Where somebody looks, its plan is shown before anything is computed."""
-    from tpc.core.inputs import load_data
     from tpc.expand import random_in_the_limit
     from tpc.pipeline import compile_program
 
-    initial = (
-        "integrate" if integrate and random_in_the_limit(program) else getattr(arguments, "initial", None)
-    )
-    initial = load_data(initial) if isinstance(initial, Path) else initial
+    initial = "integrate" if integrate and random_in_the_limit(program) else start_of(arguments)
     evaluator = compile_program(program, options_of(program, arguments, initial))
     if _is_shown(arguments):
         print(f"plan: {evaluator.plan}", file=sys.stderr)

@@ -18,6 +18,7 @@ import numpy as np
 
 from tpc.corrections.differences import CHUNK, REMEDY, Differences, OnPoints, Weighted
 from tpc.corrections.first_order import Ladder, Moved
+from tpc.corrections.given_start import GivenStart, WeightedGivenStart
 from tpc.corrections.settled import SURE, VANISHES, Repeated, settled
 from tpc.corrections.units import unit_of
 from tpc.evaluate.checkpoint import Kept
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 # steps t where all functions are smooth: what is left out is of relative order t², and rounding of order
 # 1e-16/t²
 SMOOTH = 2.0**-12
+# where the start is given: powers of n that grow enlarge rounding to 1e-16/t³
+OF_START = 2.0**-8
 # where functions of vectors have kinks or jumps, points have to cross them: as many as are in a band of
 # width t
 ROUGH, MOST_ROUGH = 0.3, 0.1  # over the root of the number of Gaussians, and at most
@@ -105,13 +108,14 @@ class Steps:
     ladder: Ladder
 
     @staticmethod
-    def of(gaussians: int, directions: int, *, rough: bool) -> Steps:
+    def of(gaussians: int, directions: int, *, rough: bool, started: bool = False) -> Steps:
         few = max(1, min(MOST_SHARED, directions // SHARED))
         factor = 2 if directions >= SHARED else 4  # of steps, where evaluations are dear
         if rough:
             step = min(MOST_ROUGH, ROUGH / max(1, gaussians) ** 0.5)
             return Steps(step, directions, Ladder.above(step, few, factor))
-        return Steps(SMOOTH, min(CHECKED, directions), Ladder.above(SMOOTH, few, factor))
+        least = OF_START if started else SMOOTH
+        return Steps(least, min(CHECKED, directions), Ladder.above(least, few, factor))
 
     def count(self, directions: int) -> int:
         """How many differences are taken on the points of one repeat."""
@@ -137,20 +141,26 @@ def derived(
     steps: Steps,
     kept: Kept,
     root: str | None = None,
+    start: GivenStart | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Derived]:
     """Bias and variance of every output, from so many directions on the points of each repeat.
 
     evaluator: of a sampled plan; where there are several widths, one in which each has points of its own.
-    root: the input that is n^(-1/2), if there is one. kept: the repeats that are done, and where those that
-    are not are put. Interrupted (Ctrl-C), what is done is enough if these are two repeats; else raises
-    KeyboardInterrupt.
+    root: the input that is n^(-1/2), if there is one. start: what all of it is given, if there is a start.
+    kept: the repeats that are done, and where those that are not are put. Interrupted (Ctrl-C), what is done
+    is enough if these are two repeats; else raises KeyboardInterrupt.
     """
     plan, module = evaluator.plan, evaluator.module
     names = evaluator.program.reported
     heavy = [name for name in names if name in module.HEAVY]
     with precision(plan.dtype):
-        weighted = Weighted.of(evaluator, given, root, steps.chunk(directions))
+        chunk = steps.chunk(directions)
+        weighted = (
+            Weighted.of(evaluator, given, root, chunk)
+            if start is None
+            else WeightedGivenStart.given(evaluator, given, start, chunk)
+        )
         try:
             with kept.running:
                 _repeats(weighted, evaluator, seed, directions, steps, heavy, kept, progress)

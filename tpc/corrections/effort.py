@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tpc.core.program import Program
 from tpc.corrections.bends import has_moving_bends
@@ -14,13 +14,14 @@ from tpc.diagnostics.diagnostic import TpcError
 from tpc.emit.emit import emit
 from tpc.machine.memory import require_memory
 from tpc.pipeline import compile_program, plan_limit
-from tpc.plan.options import Options
+from tpc.plan.options import DType, Options
 from tpc.plan.plan import SampledPlan
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
 
-PER_GAUSSIAN, LEAST, LEAST_ROUGH = 16, 256, 2048  # points: a power of two of so many for each Gaussian
+# points: a power of two of so many for each Gaussian
+PER_GAUSSIAN, LEAST, LEAST_STARTED, LEAST_ROUGH = 16, 256, 1024, 2048
 LEAST_PER_GAUSSIAN, FEWEST_POINTS = 4, 16  # points: twice as many as Gaussians in each half of them
 DIRECTIONS, DIRECTIONS_ROUGH, FEW, FEWEST = 256, 512, 16, 4  # on the points of one repeat
 HEAVY = 1024  # points and directions where functions grow fast, so that heavy tails are seen
@@ -40,6 +41,8 @@ class Request:
     # "auto" is exact where the program is linear in its vectors, else "nodes"
     method: str = "auto"
     covariances: bool = False
+    # what scalars that are random in the limit are, as of `tpc run`
+    initial: Any = None
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,15 @@ class Effort:
         return plan.memory + made(plan.samples, self.steps.count(self.directions), widths)
 
     @staticmethod
-    def of(program: Program, request: Request) -> Effort:
-        """Raises TpcError: too few points (TP602), too little memory (TP604), and as `compile_program`."""
+    def of(program: Program, request: Request, *, started: bool = False) -> Effort:
+        """How many of all suit a program; started: one with its start.
+
+        Raises TpcError: too few points (TP602), too little memory (TP604), and as `compile_program`.
+        """
         rough = has_moving_bends(program)
-        evaluator = _on_points(program, request, rough)
+        evaluator = _on_points(
+            program, request, LEAST_ROUGH if rough else LEAST_STARTED if started else LEAST
+        )
         plan = evaluator.plan
         assert isinstance(plan, SampledPlan)
         own = LEAST_PER_GAUSSIAN * plan.gaussians
@@ -83,8 +91,9 @@ class Effort:
         fair = max(FEWEST, int(SECONDS / (each * repeats)))
         directions = min(complete, request.signs or min(most * widths, fair))
         plan = replace(plan, repeats=repeats, by_width=widths > 1)
-        source = emit(plan) if plan.by_width else evaluator.source
-        steps = Steps.of(plan.gaussians, directions, rough=rough)
+        plan = FinePlan.like(plan) if started else plan
+        source = emit(plan) if plan.by_width or started else evaluator.source
+        steps = Steps.of(plan.gaussians, directions, rough=rough, started=started)
         found = Effort(replace(evaluator, plan=plan, source=source), directions, steps, rough)
         require_memory(found.memory, program.name, remedy=REMEDY, of_program=True)
         return found
@@ -99,13 +108,23 @@ class Effort:
         )
 
 
-def _on_points(program: Program, request: Request, rough: bool) -> Evaluator:
-    """The evaluator of the limit on sampled points."""
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class FinePlan(SampledPlan):
+    """A plan that keeps directions as small as high powers of n^(-1/2), which the next order needs."""
+
+    tolerances: ClassVar[dict[DType, float]] = {"float64": 1e-13, "float32": 1e-5}
+
+    @staticmethod
+    def like(plan: SampledPlan) -> FinePlan:
+        return FinePlan(**{item.name: getattr(plan, item.name) for item in fields(plan)})
+
+
+def _on_points(program: Program, request: Request, points: int) -> Evaluator:
+    """The evaluator of the limit on sampled points, so many at least if none are asked for."""
     samples, repeats = request.samples, request.repeats or REPEATS[0]
     if samples is None:
         few = plan_limit(program, Options(method="nodes", samples=LEAST, repeats=repeats))
-        least = LEAST_ROUGH if rough else LEAST
-        samples = max(least, 1 << (PER_GAUSSIAN * max(1, few.gaussians) - 1).bit_length())
+        samples = max(points, 1 << (PER_GAUSSIAN * max(1, few.gaussians) - 1).bit_length())
     evaluator = compile_program(program, Options(method="nodes", samples=samples, repeats=repeats))
     if request.samples is None and samples < HEAVY and evaluator.module.HEAVY:
         return compile_program(program, Options(method="nodes", samples=HEAVY, repeats=repeats))

@@ -32,8 +32,11 @@ class Rooted:
     root: str | None
 
 
-def rooted(program: Program) -> Rooted | None:
-    """The program with powers of one input for those of its widths; None if a power is none of n^(-1/2)."""
+def rooted(program: Program, *, growing: bool = False) -> Rooted | None:
+    """The program with powers of one input for those of its widths; None if a power is none of n^(-1/2).
+
+    growing: whether others than negative powers are allowed, so that the input must not be 0.
+    """
     taken = {item.name for item in program.inputs} | set(all_families(program))
     root = part("n", taken)
     ratios = {width.name: width.ratio for width in program.widths}
@@ -45,7 +48,7 @@ def rooted(program: Program) -> Rooted | None:
         rest, exponent = _apart(node, ratios)
         if not exponent:
             return None if rest is node else without_powers(rest)
-        if exponent > 0 or (2 * exponent).denominator > 1:
+        if (exponent > 0 and not growing) or (2 * exponent).denominator > 1:
             raise OtherPowerError
         return mul(power(Value(Ref(root), False), Number(-2 * exponent)), without_powers(rest))
 
@@ -53,9 +56,8 @@ def rooted(program: Program) -> Rooted | None:
         body = rewrite(program.body, lambda op: map_phi(op, without_powers))
     except OtherPowerError:
         return None
-    return Rooted(
-        changed(program, inputs=(*program.inputs, Input(root, default=Fraction(0))), body=body), root
-    )
+    made = Input(root, default=Fraction(1 if growing else 0))
+    return Rooted(changed(program, inputs=(*program.inputs, made), body=body), root)
 
 
 def _apart(x: Expr, ratios: Mapping[str, Expr]) -> tuple[Expr, Fraction]:

@@ -17,14 +17,17 @@ from tpc.corrections.by_points import Derived, derived, without
 from tpc.corrections.coefficients import TooLargeError
 from tpc.corrections.effort import Effort, Request
 from tpc.corrections.first_order import first_order_of_draws
+from tpc.corrections.given_start import GivenStart
 from tpc.corrections.jets import Field
 from tpc.corrections.linear_program import Gradients, LinearProgram, NotRationalError
 from tpc.corrections.powers import Rooted, rooted
 from tpc.corrections.prediction import Correction, Corrections
+from tpc.corrections.started import StartedProgram
 from tpc.corrections.units import root_of
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.evaluate.checkpoint import Kept
+from tpc.evaluate.initial import choice_of, require_none
 from tpc.evaluate.result import Result
 from tpc.expand import expand
 from tpc.expand.expand import has_powers
@@ -60,13 +63,14 @@ def corrections(
 
     Of a program that is linear in its vectors they are exact, in fractions if its scalars are; else they
     come from derivatives in the weights of points, with standard errors (TP4 Thm 7.4 as a functional of the
-    empirical measure, and its expansion by von Mises, 1947).
+    empirical measure, and its expansion by von Mises, 1947). Both are given what is random in the limit, as
+    the initial function is in the kernel regime (`initial`, as of a run of the limit).
 
     inputs: arrays by name. limit: what a run for these inputs gave, if there was one. progress: called with
     the repeats done and all. Options: `seed`; `signs`, directions on the points of each repeat; `samples`,
     `repeats`; `method`, "auto", "linear" or "nodes"; `covariances`, whether those of outputs with each
-    other are wanted. patience: seconds of work by points at most, as predicted. checkpoint: a folder that
-    keeps every repeat that is done, and from which the same corrections resume, bit for bit.
+    other are wanted; `initial`. patience: seconds of work by points at most, as predicted. checkpoint: a
+    folder that keeps every repeat that is done, and from which the same corrections resume, bit for bit.
 
     Interrupted (Ctrl-C), returns what the repeats that are done give, if these are two at least;
     `interrupted` and a note say so. Raises KeyboardInterrupt if there is nothing to return; TpcError: inputs
@@ -75,7 +79,7 @@ def corrections(
     """
     request = _request(program, options)
     given = bind_inputs(program, {} if inputs is None else inputs)
-    found = require_expansion(program)
+    found = _expansion(program, request, limit)
     if not program.reported:
         raise TpcError([catalogue.running.nothing_to_run(program.name)], program.name, of_program=True)
     if request.method != "nodes":
@@ -113,19 +117,42 @@ def _request(program: Program, options: Mapping[str, Any]) -> Request:
     return request
 
 
-def require_expansion(program: Program) -> Rooted:
-    """The program with powers of n as those of one input.
+def require_expansion(program: Program) -> Rooted | StartedProgram:
+    """The program with powers of n as those of one input, and with its start, if it has one.
 
     Refuses what has no expansion in 1/n that is computed here. Raises TpcError (TP807, and TP80x).
     """
     if not has_powers(program):
         return Rooted(program, None)
     initial = expand(program).initial
-    names = () if initial is None else tuple(s.of.partition("$")[0] for s in initial.scalars)
-    found = None if names else rooted(program)
+    found = rooted(program) if initial is None else StartedProgram.of(program, initial)
     if found is None:
+        raise TpcError([catalogue.scaling.no_corrections(())], program.name, of_program=True)
+    return found
+
+
+def _expansion(program: Program, request: Request, limit: Result | None) -> Rooted | StartedProgram:
+    """`require_expansion`, where a start is not integrated over, and none is given where there is none.
+
+    Raises TpcError (TP602, TP807) besides.
+    """
+    found = require_expansion(program)
+    if not isinstance(found, StartedProgram):
+        require_none(request.initial, program.name)
+        return found
+    given = None if limit is None else limit.start
+    choice = choice_of(request.initial, program.name) if given is None else given.choice
+    if choice.how == "integrated":
+        names = tuple(s.of.partition("$")[0] for s in found.initial.scalars)
         raise TpcError([catalogue.scaling.no_corrections(names)], program.name, of_program=True)
     return found
+
+
+def _given(found: Rooted | StartedProgram, limit: Result) -> GivenStart | None:
+    """What the start of a limit was, if it has one."""
+    if not isinstance(found, StartedProgram) or limit.start is None:
+        return None
+    return GivenStart(found, found.flat(limit.start.scalars))
 
 
 # without points
@@ -192,7 +219,7 @@ def _exact_covariances(found: Mapping[str, Gradients]) -> dict[tuple[str, str], 
 
 def _by_points(
     program: Program,
-    of_root: Rooted,
+    of_root: Rooted | StartedProgram,
     given: Mapping[str, np.ndarray],
     request: Request,
     limit: Result | None,
@@ -200,14 +227,17 @@ def _by_points(
     patience: float | None,
     folder: Path | None,
 ) -> Corrections:
-    effort = Effort.of(of_root.program, request)
+    started = isinstance(of_root, StartedProgram)
+    effort = Effort.of(of_root.program, request, started=started)
     if patience is not None and effort.seconds > patience:
         raise SlowError(effort.seconds)
     if limit is None:
-        limit = compile_program(program, Options())(given, seed=request.seed, checkpoint=folder)
+        evaluator = compile_program(program, Options(initial=request.initial))
+        limit = evaluator(given, seed=request.seed, checkpoint=folder)
         if limit.interrupted:
             raise KeyboardInterrupt("interrupted in the run of the limit, before there is anything to report")
-    kept = _kept(effort, given, request.seed, folder)
+    start = _given(of_root, limit)
+    kept = _kept(effort, given if start is None else {**given, "start": start.values}, request.seed, folder)
     found = derived(
         effort.evaluator,
         bind_inputs(of_root.program, given),
@@ -216,6 +246,7 @@ def _by_points(
         steps=effort.steps,
         kept=kept,
         root=of_root.root,
+        start=start,
         progress=progress,
     )
     done, repeats = len(kept), effort.evaluator.plan.repeats
@@ -227,6 +258,7 @@ def _by_points(
         _covariances(found) if request.covariances else None,
         (*limit.notes, *kept.notes, *_beyond_all(found), *stopped),
         bool(stopped) or limit.interrupted,
+        limit.start,
     )
 
 

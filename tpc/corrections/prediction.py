@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tpc.core.expansion import ZERO
+from tpc.evaluate.choice import Started
 from tpc.show.entries import plain, print_entries, whole
 from tpc.show.figures import print_from, with_error
 
@@ -95,6 +96,8 @@ class Corrections:
     notes: tuple[str, ...] = ()
     # whether there would have been more repeats
     interrupted: bool = False
+    # what limit and width n are conditioned on, if something is random in the limit
+    start: Started | None = None
 
     def __getitem__(self, name: str) -> Correction:
         return self.outputs[name]
@@ -118,6 +121,7 @@ class Corrections:
         return {
             "program": self.program,
             "method": self.method,
+            **({} if self.start is None else {"initial": self.start.to_json()}),
             "within": within,
             **({"at": width} if width is not None else {}),
             "outputs": found,
@@ -152,6 +156,7 @@ class Corrections:
         which to show what to expect.
         """
         lines = [f"{self.program} at width n, to first order in 1/n", f"  {self.method}"]
+        lines += [] if self.start is None else [f"  {self.start}"]
         for name, own in self.outputs.items():
             lines += print_entries(name, own.value.shape, partial(_line, own, within, width))
         for (a, b), table in (self.covariances or {}).items():

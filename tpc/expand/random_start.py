@@ -56,6 +56,8 @@ class Initial:
     # families not in it together are independent
     covariances: Program
     blocks: dict[tuple[str, str], str]
+    # of each family, the vectors of that program whose means, times √n, they are
+    summands: dict[str, str]
 
 
 def without_initial(program: Program, names: Collection[str]) -> Program:
@@ -113,7 +115,7 @@ def initial_program(program: Program, starts: Sequence[Meaning]) -> Initial:
         notes=(),
     )
     found = without_unused(whole)
-    return Initial(scalars, verified(found), blocks)
+    return Initial(scalars, verified(found), blocks, vectors)
 
 
 def _covariance(out: Ref, axes: Sequence[Axis], left: Ref, right: Ref, ratio: Expr) -> Op:

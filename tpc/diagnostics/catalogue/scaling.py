@@ -109,15 +109,15 @@ def infinite_mean(at: Label | None, what: str) -> Diagnostic:
 
 
 def no_corrections(random: Sequence[str]) -> Diagnostic:
-    """random: scalars that are random in the limit, if there are any."""
+    """random: scalars that are random in the limit and integrated over, if there are any."""
     if random:
         names, are = ", ".join(f"`{name}`" for name in random), "is" if len(random) == 1 else "are"
         return Diagnostic(
             "TP807",
-            f"{names} {are} random in the limit, on which it is conditioned: corrections in 1/n are of "
-            "limits that are numbers",
-            help="`tpc run --initial integrate` gives means and deviations over the start, `tpc simulate` "
-            "finite width",
+            f"{names} {are} random in the limit: corrections in 1/n are of limits that are numbers, given "
+            "what that is",
+            help="`tpc corrections --initial seed=N`, zero or a data file give it, `tpc run --initial "
+            "integrate` gives means and deviations over the start, `tpc simulate` finite width",
         )
     return Diagnostic(
         "TP807",
