@@ -63,6 +63,20 @@ def test_names_of_ones_own():
     assert latex.startswith("{\\allowdisplaybreaks\n\\begin{align*}")
 
 
+def test_what_formulas_do_not_say_is_said_below_them():
+    """What the coefficients of Ż are where there is no derivative, and where derivatives are 0."""
+    text = "width n\nmatrix W : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\ny = {}(W @ v)\nx = W.T @ y\n"
+    kinked, smooth = (
+        tpc.parse(text.format(name) + "z = relu(W @ x)\n").derive() for name in ("step", "tanh")
+    )
+    assert "Stein's lemma" in kinked.text()
+    assert "$a = C^+ b$" in kinked.to_latex()
+    assert "Stein" not in smooth.text() + smooth.to_latex()
+    paper = tpc.load(Path(__file__).parents[2] / "programs/paper/thm_6_4.tp").derive()
+    assert ("numerator is made first" in paper.text()) == ("numerator is made first" in paper.to_latex())
+    assert "numerator is made first" in paper.to_latex()
+
+
 def test_names_that_latex_does_not_have_are_spelled():
     assert latex_name("δU") == r"\mathit{\delta U}"
     assert latex_name("h$1$2") == "h^{(1.2)}"

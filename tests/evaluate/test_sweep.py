@@ -279,3 +279,15 @@ def test_what_is_over_the_start_is_kept(tmp_path):
     found.save(tmp_path / "s.npz")
     assert np.load(tmp_path / "s.npz")["squares_covariance"].shape == (2, 4, 4)
     assert f"over the start ± {single['end'].std[-1]:.3g}" in str(found)
+
+
+def test_what_a_figure_does_not_reach_is_not_said_to_have_diverged(monkeypatch):
+    program = tpc.parse("width n\ninput a\nvector v : n ~ N(0, 1)\noutput m = mean(a^20*v^2)\n")
+    found = program.compile().sweep({"a": [1.0, 2.0, 10.0, 1e16]})
+    figures = []
+    monkeypatch.setattr("tpc.evaluate.sweep_plot.save", lambda figure, *_, **__: figures.append(figure))
+    found.plot("unused.png")
+    (axis,) = figures[0].axes
+    marked = {line.get_label(): list(line.get_xdata()) for line in axis.lines}
+    assert marked["diverged"] == [1e16]
+    assert marked["beyond what is drawn"] == [10.0]

@@ -195,13 +195,16 @@ class Limit:
     def to_latex(self, names: Mapping[str, str] | None = None, *, width: float = 54.0) -> str:
         """All formulas for a paper: an `align*` of amsmath (and amssymb), whose lines fit a page.
 
+        Below it, what its symbols mean where formulas do not say so.
+
         names: how vectors, scalars, matrices and indices are to be written, in LaTeX, by their names. width:
         of a line, about, in letters; the default is for 345 pt at 10 pt, a column of the standard classes.
         """
         from tpc.derive.latex_blocks import page
-        from tpc.derive.limit_blocks import rows_of_limit
+        from tpc.derive.limit_blocks import remarks_on_limit, rows_of_limit
 
-        return page(replace(row, rule="") for row in rows_of_limit(self, names or {}, width))
+        rows = (replace(row, rule="") for row in rows_of_limit(self, names or {}, width))
+        return "\n\n".join([page(rows), *remarks_on_limit(self)])
 
     def _repr_html_(self) -> str:
         from tpc.derive.latex_blocks import SCREEN, html_blocks

@@ -30,8 +30,13 @@ def print_limit(limit: Limit) -> str:
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 
 
+def has_coefficients(limit: Limit) -> bool:
+    """Whether there is a Ż by Stein's lemma in it."""
+    return any(isinstance(f, ZMatMul) and f.dot.form == "stein" and f.dot.terms for f in limit.formulas)
+
+
 def footnotes(limit: Limit) -> list[str]:
-    if not any(isinstance(f, ZMatMul) and f.dot.form == "stein" and f.dot.terms for f in limit.formulas):
+    if not has_coefficients(limit):
         return []
     return [
         "Where no derivative exists, Stein's lemma gives the coefficients a of Ż^h, h = W x, over the "

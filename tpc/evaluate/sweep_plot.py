@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DIVERGED = "#c00000"
 # of the greatest to the least positive value, from which on an axis is logarithmic: of inputs, of outputs
 RATIO, RATIO_OF_VALUES = 4.0, 10.0
-MOST = 1e6  # times the least value that is drawn: beyond it training has diverged
+MOST = 1e6  # times the least value, up to which values are drawn
 AXES = 2  # that a picture can show
 
 
@@ -50,6 +50,7 @@ def _curve(figure: Any, axis: Any, sweep: Sweep, name: str) -> None:
     order = np.argsort(where)
     found = sweep.summary(name)
     x, value, lost = where[order], found.value[order], sweep.diverged[order]
+    beyond = np.zeros_like(lost)
     axis.plot(x, np.where(np.isfinite(value), value, np.nan), color=INK, marker="o", markersize=3)
     error = np.zeros_like(value) if found.stderr is None else 2 * found.stderr[order]
     axis.set_xscale(_scale(where))
@@ -58,16 +59,17 @@ def _curve(figure: Any, axis: Any, sweep: Sweep, name: str) -> None:
         least, most = finite.min() / 3, 3 * min(finite.max(), MOST * finite.min())
         axis.set_yscale("log")
         axis.set_ylim(least, most)
-        lost = lost | (value > most)
+        beyond = value > most
         # a band would go to the bottom wherever one of its ends does
         below = np.minimum(error, np.maximum(value - least, 0))
         axis.errorbar(x, value, (below, error), fmt="none", ecolor=INK, elinewidth=1)
     else:
         axis.fill_between(x, value - error, value + error, color=BAND, linewidth=0)
-    if lost.any():
-        high = np.full(lost.sum(), 0.97)
-        axis.plot(x[lost], high, "x", color=DIVERGED, transform=axis.get_xaxis_transform(), label="diverged")
-        axis.legend(frameon=False, fontsize=9)
+    for there, marker, label in ((lost, "x", "diverged"), (beyond & ~lost, "^", "beyond what is drawn")):
+        if there.any():
+            high, top = np.full(there.sum(), 0.97), axis.get_xaxis_transform()
+            axis.plot(x[there], high, marker, color=DIVERGED, transform=top, linestyle="none", label=label)
+            axis.legend(frameon=False, fontsize=9)
     best = sweep.best()
     if best is not None:
         axis.axvline(best[swept], color=INK, linewidth=0.8, linestyle=":")
