@@ -72,7 +72,7 @@ def covariance(group: Gaussians, inputs: Inputs) -> np.ndarray:
 
 def is_zero(x: Expr) -> bool:
     """Whether `x` is 0 whatever the inputs are, which log(1) is, too."""
-    return x == ZERO or (is_constant(x) and law_number(x, {}, ()) == 0)
+    return x == ZERO if isinstance(x, Number) else is_constant(x) and bool(law_number(x, {}, ()) == 0)
 
 
 def is_constant(x: Expr) -> bool:
