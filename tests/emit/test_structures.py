@@ -34,6 +34,7 @@ def test_rolled_unrolled_and_finite_width_agree(path):
     for name, outcome in rolled.outputs.items():
         error = np.zeros_like(outcome.value) if outcome.stderr is None else outcome.stderr
         other = np.zeros_like(outcome.value) if flat[name].stderr is None else flat[name].stderr
+        assert np.all(np.hypot(error, other) < 0.1 * (1 + np.abs(outcome.value))), name
         assert np.all(np.abs(outcome.value - flat[name].value) <= 5 * np.hypot(error, other) + 1e-9), name
         allowed = 5 * np.hypot(finite.std[name] / 4, error) + 10 * (1 + np.abs(outcome.value)) / 1024
         assert np.all(np.abs(outcome.value - finite.mean[name]) <= allowed), name
