@@ -82,7 +82,7 @@ def test_python_of_the_how_tos(tmp_path, monkeypatch):
     assert here["predicted"].shape == here["exact"].mean.shape == here["trained"].std.shape == (2,)
     assert here["model"].shape_fit_ == (6, 2)
     for again in (here["same"], here["rows"].predict(here["z"])):
-        np.testing.assert_allclose(again, here["predicted"], rtol=1e-7)
+        np.testing.assert_allclose(again, here["predicted"], rtol=1e-12)
     program = tpc.parse(blocks("howto.md", "tp")[0])
     with np.load("data.npz") as data:
         result = program.compile(samples=64, repeats=2)({name: data[name] for name in data.files})

@@ -106,8 +106,8 @@ def test_finite_width_is_its_definition():
     g = [factor * slope for factor, slope in zip(d, slopes, strict=True)]
     steps = [0.1 * jnp.sign(g[0]), 0.1 * g[1] / (jnp.abs(g[1]) + 0.1), 0.2 * g[2]]
     after = [w - factor * step for w, factor, step in zip(start, c, steps, strict=True)]
-    np.testing.assert_allclose(found["loss"][0], (output(start) - 0.7) ** 2 / 2, rtol=1e-10)
-    np.testing.assert_allclose(found["g"], output(after), rtol=1e-10)
+    np.testing.assert_allclose(found["loss"][0], (output(start) - 0.7) ** 2 / 2, rtol=1e-13)
+    np.testing.assert_allclose(found["g"], output(after), rtol=1e-13)
 
 
 @pytest.mark.parametrize(
