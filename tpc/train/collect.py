@@ -94,9 +94,10 @@ def counts_of(members: Mapping[Place, ArrayExpr], scene: Scene) -> Place | None:
     total = 1
     for count in counts:
         total *= count
-    first = next(iter(members.values()))
+    # a family is asked for this at each of its members
     widths = {v.width for v in members.values()} - {None}
-    alike = all(same_shape(v.shape, first.shape, scene) for v in members.values())
+    first, *others = {v.shape for v in members.values()}
+    alike = all(a is not None for a in first) and all(same_shape(shape, first, scene) for shape in others)
     return counts if total == len(members) and len(widths) < 2 and alike else None
 
 
