@@ -164,3 +164,12 @@ def test_what_cannot_be_given():
     )
     with pytest.raises(tpc.TpcError, match="what no network has"):
         tpc.parse(twice).corrections(initial={"a": 1.0, "b": 1.0}, samples=64, repeats=2)
+
+
+def test_an_input_may_be_called_start(tmp_path):
+    """Repeats are kept by the inputs and by the start, neither in the place of the other."""
+    text = START.replace("width n\n", "width n\ninput start\n").replace("= mean(u^2)", "= start*mean(u^2)")
+    program = tpc.parse(text.replace("output start = f\n", ""), name="start")
+    asked = {"initial": "zero", "samples": 64, "repeats": 2, "signs": 8, "checkpoint": tmp_path}
+    one, two = (program.corrections({"start": size}, **asked)["even"] for size in (1.0, 2.0))
+    assert two.variance == pytest.approx(4 * one.variance)

@@ -20,6 +20,7 @@ from tpc.machine.interrupt import Interruptible, interruptible_process
 from tpc.machine.memory import (
     account,
     free_memory,
+    give_back,
     is_lack,
     physical_memory,
     refusing,
@@ -170,6 +171,17 @@ def test_an_interrupt_leaves_no_module_half_imported(tmp_path, monkeypatch):
             time.sleep(60)
 
 
+def test_nor_does_a_second_one(tmp_path, monkeypatch):
+    """The first one waits for what is entered."""
+    (tmp_path / "interrupted_twice.py").write_text("import signal\nsignal.raise_signal(2)\nwhole = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with interruptible_process(), Interruptible():
+        signal.raise_signal(signal.SIGINT)
+        assert importlib.import_module("interrupted_twice").whole
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(60)
+
+
 def test_an_interrupt_that_comes_too_late_is_none():
     with interruptible_process():
         Interrupted()
@@ -251,3 +263,24 @@ def test_what_jax_transforms_is_told_from_numbers():
     assert seen[0]
     assert seen[2]
     assert not traced({})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is given back")
+def test_memory_that_is_freed_a_moment_later_is_given_back(monkeypatch):
+    """As by JAX, whose results are there before what they took is freed."""
+    monkeypatch.setattr(memory, "MOMENT", 0.4)
+    arrays = [np.ones(1 << 14) for _ in range(2000)]
+    kept = arrays[::20]  # between what is freed
+    before = memory._of_process(memory.RESIDENT)
+
+    def free():
+        for _ in range(8):
+            time.sleep(0.05)
+            del arrays[-250:]
+
+    freeing = threading.Thread(target=free)
+    freeing.start()
+    give_back()
+    freeing.join()
+    assert len(kept) == 100
+    assert before - memory._of_process(memory.RESIDENT) > 0.8 * 1900 * (1 << 17)

@@ -180,16 +180,23 @@ def table(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def _require_places(arguments: argparse.Namespace, name: str) -> None:
+    """Refuses to resume without a folder (TP602), and tables in what is not theirs (TP606)."""
+    from tpc.diagnostics import catalogue
+    from tpc.diagnostics.diagnostic import TpcError
+
+    if arguments.resume and arguments.out is None:
+        wrong = catalogue.running.bad_option("--resume", "needs --out, the folder of the run")
+        raise TpcError([wrong], name)
+    require_own(arguments.save, (".tex",))
+
+
 def maml(arguments: argparse.Namespace) -> int:
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.experiments.maml import FewShotExperiment, settings_for
 
-    if arguments.resume and arguments.out is None:
-        raise TpcError(
-            [catalogue.running.bad_option("--resume", "needs --out, the folder of the run")], "maml"
-        )
-    require_own(arguments.save, (".tex",))
+    _require_places(arguments, "maml")
     epochs = arguments.epochs or (10 if arguments.data is None else 100)
     changes = dict(setting.partition("=")[::2] for setting in arguments.settings)
     data = None if arguments.data is None else str(arguments.data)
@@ -215,15 +222,9 @@ def maml(arguments: argparse.Namespace) -> int:
 
 
 def word2vec(arguments: argparse.Namespace) -> int:
-    from tpc.diagnostics import catalogue
-    from tpc.diagnostics.diagnostic import TpcError
     from tpc.experiments.word2vec import Word2VecExperiment, settings_for
 
-    if arguments.resume and arguments.out is None:
-        raise TpcError(
-            [catalogue.running.bad_option("--resume", "needs --out, the folder of the run")], "word2vec"
-        )
-    require_own(arguments.save, (".tex",))
+    _require_places(arguments, "word2vec")
     given = {
         "epochs": arguments.epochs,
         "lr": arguments.lr,

@@ -14,7 +14,7 @@ from tpc.cli.stop_after import add_stop_after, stop_after
 if TYPE_CHECKING:
     from tpc.core.program import Program
 
-LETTERS = {1: 54.0, 2: 34.0}  # of a line in LaTeX, by the columns of a page
+COLUMN = 34.0  # letters of a line in LaTeX, of one of two columns of 230 pt
 MOST_UNROLLED = 4000  # instances of instructions that `derive --unroll` writes out
 
 
@@ -101,7 +101,9 @@ def derive(arguments: argparse.Namespace) -> int:
     if arguments.json or arguments.format == "json":
         print(json.dumps(limit.to_json(), allow_nan=False))
     else:
-        width = LETTERS[arguments.columns or 1]
+        from tpc.derive.latex_blocks import PAGE
+
+        width = COLUMN if arguments.columns == 2 else PAGE
         print(limit.to_latex(width=width) if arguments.format == "latex" else limit.text())
     return OK
 

@@ -39,6 +39,7 @@ from tpc.plan.space import Linear
 from tpc.show.figures import print_from
 
 Progress = Callable[[int, int], None]
+OF_START = "the start"  # as what it is kept beside the inputs, none of which is called so
 
 
 class SlowError(Exception):
@@ -74,8 +75,8 @@ def corrections(
 
     Interrupted (Ctrl-C), returns what the repeats that are done give, if these are two at least;
     `interrupted` and a note say so. Raises KeyboardInterrupt if there is nothing to return; TpcError: inputs
-    that do not fit (TP50x), outputs that are random in the limit or powers of n that grow (TP807),
-    options out of range (TP602), and what a run of the limit may raise; SlowError where patience ends.
+    that do not fit (TP50x), a start that is integrated over or powers of n that grow (TP807), options out
+    of range (TP602), and what a run of the limit may raise; SlowError where patience ends.
     """
     request = _request(program, options)
     given = bind_inputs(program, {} if inputs is None else inputs)
@@ -150,8 +151,9 @@ def _expansion(program: Program, request: Request, limit: Result | None) -> Root
 
 def _given(found: Rooted | StartedProgram, limit: Result) -> GivenStart | None:
     """What the start of a limit was, if it has one."""
-    if not isinstance(found, StartedProgram) or limit.start is None:
+    if not isinstance(found, StartedProgram):
         return None
+    assert limit.start is not None
     return GivenStart(found, found.flat(limit.start.scalars))
 
 
@@ -237,7 +239,8 @@ def _by_points(
         if limit.interrupted:
             raise KeyboardInterrupt("interrupted in the run of the limit, before there is anything to report")
     start = _given(of_root, limit)
-    kept = _kept(effort, given if start is None else {**given, "start": start.values}, request.seed, folder)
+    told = given if start is None else {**given, OF_START: start.values}
+    kept = _kept(effort, told, request.seed, folder)
     found = derived(
         effort.evaluator,
         bind_inputs(of_root.program, given),

@@ -109,7 +109,7 @@ class Interruptible:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.waiting or self.asked:
-            raise KeyboardInterrupt
+            self.before(number, frame)  # raises it, but for an import
         self.asked = True
 
     def wait(self, arrays: Any) -> None:

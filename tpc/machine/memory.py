@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,9 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 
 SURE = 0.9  # of what is free, that may be planned on: other programs live, too
+MOMENT = 0.05  # seconds within which more of what is being freed is free
+LITTLE = 1e6  # bytes that a process has more and less of all the time
+MAPPED, RESIDENT = 0, 1  # pages, in what Linux tells of a process
 
 
 def physical_memory() -> float:
@@ -83,23 +87,34 @@ def _left_to_process() -> float:
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
     with suppress(OSError, ValueError, IndexError):
         if most != resource.RLIM_INFINITY:
-            taken = float(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf(
-                "SC_PAGE_SIZE"
-            )
-            return max(0.0, most - taken)
+            return max(0.0, most - _of_process(MAPPED))
     return math.inf
 
 
-def give_back() -> None:
-    """Gives the system what C's library keeps of freed memory.
+def _of_process(which: int) -> float:
+    """Bytes of this process, where Linux tells them."""
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[which]
+    return float(pages) * os.sysconf("SC_PAGE_SIZE")
 
-    That is gigabytes of arrays too small to be mapped apart, into whose gaps the next ones do not fit.
-    Nothing is done where the library has no such call.
+
+def give_back() -> None:
+    """Gives the system what C's library keeps of freed memory, as long as it has more.
+
+    That is gigabytes of arrays too small to be mapped apart, into whose gaps the next ones do not fit. What
+    a computation took JAX frees in a thread of its own, after its results are there. Nothing is done where
+    the library has no such call.
     """
     import ctypes
 
-    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "malloc_trim"):
-        library.malloc_trim(0)
+    if sys.platform != "linux" or not hasattr(library := ctypes.CDLL(None), "malloc_trim"):
+        return
+    library.malloc_trim(0)
+    with suppress(OSError):
+        before, now = math.inf, _of_process(RESIDENT)
+        while now < before - LITTLE:
+            time.sleep(MOMENT)
+            library.malloc_trim(0)
+            before, now = now, _of_process(RESIDENT)
 
 
 def require_memory(
