@@ -113,8 +113,7 @@ def check_faithful(weight: Weight, at: tree.Update, readout: Fraction | None) ->
     abc, name = weight.scaling.abc, at.name.name
     if abc.rate is None:
         return
-    due = weight.scaling.exponent_d(readout).const
-    due -= Fraction(weight.scaling.growing, 2) if name in MATRIX_AWARE else 0
+    due = weight.scaling.exponent_d(readout, spectral=name in MATRIX_AWARE).const
     if abc.d is None:
         raise RefusedError(
             catalogue.parametrizations.rate_without_d(at.name.span, weight.name, name, str(due))

@@ -20,7 +20,7 @@ from typing import Literal
 
 from tpc.core.exponent import Exponent
 from tpc.core.network import C as OPEN_C
-from tpc.core.network import exponent_input, gradient_size, growing_sides
+from tpc.core.network import exponent_input, faithful_d
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
@@ -106,11 +106,6 @@ class Scaling:
     width: str
     abc: Abc
 
-    @property
-    def growing(self) -> int:
-        """The number of sides that grow."""
-        return growing_sides(self.kind)
-
     def start(self, m: Maker) -> Tree:
         """The factor of what the weight is at first, as it is declared.
 
@@ -195,9 +190,10 @@ class Scaling:
         own = {"matrix": _1, "input": _0, "output": _1, "finite": _0}[self.kind]
         return m.width_power(self.width, Exponent(own) - self.abc.a - self.exponent_c(readout))
 
-    def exponent_d(self, readout: Fraction | None) -> Exponent:
+    def exponent_d(self, readout: Fraction | None, *, spectral: bool = False) -> Exponent:
         """d: minus the power of n of ∂L/∂w at the start (TP4b Def 2.8.5: faithful)."""
-        return self.abc.a + Exponent(gradient_size(self.kind, readout))
+        own = None if readout is None else Exponent(readout)
+        return faithful_d(self.kind, self.abc.a, own, spectral=spectral)
 
     def exponent_c(self, readout: Fraction | None) -> Exponent:
         """c of an entrywise optimizer, with the update size of SGD at its c."""
