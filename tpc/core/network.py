@@ -49,7 +49,10 @@ def faithful_d(kind: str, a: Exponent, readout: Exponent | None, *, spectral: bo
 
     readout: A = a + b of the output weights, None if there are none. spectral: for such an optimizer.
     """
-    through_readout, growing = kind in ("matrix", "input"), {"matrix": 2, "input": 1, "output": 1, "finite": 0}
+    through_readout, growing = (
+        kind in ("matrix", "input"),
+        {"matrix": 2, "input": 1, "output": 1, "finite": 0},
+    )
     size = Exponent(Fraction(1)) if readout is None else readout
     return a + (size if through_readout else 0) - (Fraction(growing[kind], 2) if spectral else 0)
 
@@ -104,3 +107,8 @@ def exponent_input(letter: str, place: int) -> str:
     Its name without the mark is the exponent's.
     """
     return f"{letter}{place + 1}$"
+
+
+def exponent_inputs(weights: int) -> list[str]:
+    """All exponents that are inputs there."""
+    return [C, *(exponent_input(letter, place) for place in range(weights) for letter in "abcd")]
