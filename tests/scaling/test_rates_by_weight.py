@@ -168,3 +168,24 @@ def test_of_an_unfaithful_file_nothing_is_made():
     with pytest.raises(tpc.TpcError, match="TP733"):
         tpc.parse(TEXT.format(line(without), ADAM))
     tpc.parse(TEXT.format(line(without), "update sgd(lr = 1)"))  # which takes gradients as they are
+
+
+SECOND = """weight P : n x 2
+weight Q : 1 x n
+network g(x) = Q @ tanh(P @ x)
+train g as after for t < T:
+    batch (x[t], y[t])
+    loss mse
+    update adam(lr = 0.1)
+output q = g(x[0])
+"""
+
+
+def test_gradients_go_through_the_output_weights_of_their_own_network():
+    """Of two networks, trained one after the other, with output weights of different sizes."""
+    own = {"a": [-HALF, HALF], "b": [HALF, 0], "c": [HALF, HALF], "d": [0, HALF]}
+    both = line({name: [*values, *own[name]] for name, values in MUP.items()})
+    program = tpc.parse(TEXT.format(both, ADAM) + SECOND)
+    assert not [b for b in classify(program).blows_up if "n^d" in b.quantity]
+    blown = [str(b) for b in classify(program, d4=HALF).blows_up if "n^d" in b.quantity]
+    assert blown == ["n^d*∂L/∂w of P grows like n^(1/2) at initialisation"]

@@ -16,7 +16,7 @@ def gradient_of(weight: str) -> str:
 
 def faithful(networks: Networks, k: int) -> Exponent:
     """The d of the weight at `k`, from 1, which makes its gradient one of order 1 at initialisation."""
-    weight, readouts = networks.weights[k - 1], _readouts(networks)
+    weight, readouts = networks.weights[k - 1], _readouts(networks, k)
     readout = _exponent("a", readouts[0]) + _exponent("b", readouts[0]) if readouts else None
     return faithful_d(weight.kind, _exponent("a", k), readout, spectral=weight.spectral)
 
@@ -31,17 +31,20 @@ def outgrown(networks: Networks) -> list[Exponent]:
 
     They are n^−A at first, updates n^−E, E = 2a + c_SGD: gradients grow with them.
     """
-    if not through_readout(networks):
-        return []
+    readouts = {k for j in through_readout(networks) for k in _readouts(networks, j)}
     return [
         _exponent("b", k) - _exponent("a", k) - _rate_of_sgd(networks.weights[k - 1], k)
-        for k in _readouts(networks)
+        for k in sorted(readouts)
         if networks.weights[k - 1].trained
     ]
 
 
-def _readouts(networks: Networks) -> list[int]:
-    return [k for k, w in enumerate(networks.weights, 1) if w.kind == "output" and not w.bias]
+def _readouts(networks: Networks, k: int) -> list[int]:
+    """The output weights, from 1, of networks that the weight at `k` is in; all for one in no product."""
+    passes = [{weight for _, weight in made.products} for made in networks.passes]
+    own = [names for names in passes if networks.weights[k - 1].name in names] or passes
+    beside = frozenset[str]().union(*own)
+    return [j for j, w in enumerate(networks.weights, 1) if w.kind == "output" and w.name in beside]
 
 
 def _exponent(letter: str, k: int) -> Exponent:
