@@ -70,8 +70,9 @@ def test_what_formulas_do_not_say_is_said_below_them():
         tpc.parse(text.format(name) + "z = relu(W @ x)\n").derive() for name in ("step", "tanh")
     )
     assert "Stein's lemma" in kinked.text()
-    assert "$a = C^+ b$" in kinked.to_latex()
-    assert "Stein" not in smooth.text() + smooth.to_latex()
+    for shown in (kinked.to_latex(), kinked._repr_latex_(), kinked._repr_html_()):
+        assert "$a = C^+ b$" in shown
+    assert "Stein" not in smooth.text() + smooth.to_latex() + smooth._repr_latex_() + smooth._repr_html_()
     paper = tpc.load(Path(__file__).parents[2] / "programs/paper/thm_6_4.tp").derive()
     assert ("numerator is made first" in paper.text()) == ("numerator is made first" in paper.to_latex())
     assert "numerator is made first" in paper.to_latex()

@@ -82,13 +82,20 @@ def test_nothing_changes_along_the_symmetry():
         assert lowered(TEXT.format(line(moved), MIXED)) == lowered(base)
 
 
-def test_finite_width_is_its_definition():
-    """w ← w − η n^−c Q(n^d ∂L/∂w), W = n^−a w: signs, Adam's first step and the gradient itself."""
+@pytest.mark.parametrize("frozen", [False, True])
+def test_finite_width_is_its_definition(frozen):
+    """w ← w − η n^−c Q(n^d ∂L/∂w), W = n^−a w: signs, Adam's first step and the gradient itself.
+
+    Of output weights that are frozen gradients have the size as well.
+    """
     width, rates = (
         7,
         {"a": [0, HALF, 1], "b": [0, 0, -HALF], "c": [HALF, Fraction(5, 4), 3], "d": [HALF, 1, 1]},
     )
-    program = tpc.parse(TEXT.format(line(rates), MIXED), dims={"T": 1})
+    own = TEXT.format(line(rates), MIXED)
+    if frozen:
+        own = own.replace("V : 1 x n", "V : 1 x n, frozen").replace("    update sgd(lr = 0.2) of V\n", "")
+    program = tpc.parse(own, dims={"T": 1})
     given = {"x": np.array([[0.6, -0.8]]), "y": np.array([0.7])}
     bound = bind_inputs(program, given)
     drawn = draws(program, bound, width=width, seed=3)
@@ -104,7 +111,7 @@ def test_finite_width_is_its_definition():
     slopes = jax.grad(lambda w: (output(w) - given["y"][0]) ** 2 / 2)(start)
     c, d = ([float(width) ** (s * float(x)) for x in rates[k]] for k, s in (("c", -1), ("d", 1)))
     g = [factor * slope for factor, slope in zip(d, slopes, strict=True)]
-    steps = [0.1 * jnp.sign(g[0]), 0.1 * g[1] / (jnp.abs(g[1]) + 0.1), 0.2 * g[2]]
+    steps = [0.1 * jnp.sign(g[0]), 0.1 * g[1] / (jnp.abs(g[1]) + 0.1), (not frozen) * 0.2 * g[2]]
     after = [w - factor * step for w, factor, step in zip(start, c, steps, strict=True)]
     np.testing.assert_allclose(found["loss"][0], (output(start) - 0.7) ** 2 / 2, rtol=1e-13)
     np.testing.assert_allclose(found["g"], output(after), rtol=1e-13)
@@ -161,3 +168,24 @@ def test_of_an_unfaithful_file_nothing_is_made():
     with pytest.raises(tpc.TpcError, match="TP733"):
         tpc.parse(TEXT.format(line(without), ADAM))
     tpc.parse(TEXT.format(line(without), "update sgd(lr = 1)"))  # which takes gradients as they are
+
+
+SECOND = """weight P : n x 2
+weight Q : 1 x n
+network g(x) = Q @ tanh(P @ x)
+train g as after for t < T:
+    batch (x[t], y[t])
+    loss mse
+    update adam(lr = 0.1)
+output q = g(x[0])
+"""
+
+
+def test_gradients_go_through_the_output_weights_of_their_own_network():
+    """Of two networks, trained one after the other, with output weights of different sizes."""
+    own = {"a": [-HALF, HALF], "b": [HALF, 0], "c": [HALF, HALF], "d": [0, HALF]}
+    both = line({name: [*values, *own[name]] for name, values in MUP.items()})
+    program = tpc.parse(TEXT.format(both, ADAM) + SECOND)
+    assert not [b for b in classify(program).blows_up if "n^d" in b.quantity]
+    blown = [str(b) for b in classify(program, d4=HALF).blows_up if "n^d" in b.quantity]
+    assert blown == ["n^d*∂L/∂w of P grows like n^(1/2) at initialisation"]

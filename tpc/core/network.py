@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from tpc.core.exponent import Exponent
+
 LEARNING = "learning$"  # the input that every update is multiplied with, where a program is opened
 C = "c$"
 
@@ -40,17 +42,19 @@ class Pass:
     training: bool
 
 
-def gradient_size(kind: str, readout: Fraction | None) -> Fraction:
-    """The power of 1/n of ∂L/∂W = n^a ∂L/∂w at the start (TP4b Def 2.8.5: faithful), W = n^−a w.
+def faithful_d(kind: str, a: Exponent, readout: Exponent | None, *, spectral: bool = False) -> Exponent:
+    """The d that makes n^d ∂L/∂w of order 1 at initialisation (TP4b Def 2.8.5: faithful), W = n^−a w.
 
-    readout: A = a + b of the output weights, None if there are none.
+    A matrix whose nm entries are of order 1/√(nm) is of order 1 for an optimizer that acts on it as such.
+
+    readout: A = a + b of the output weights, None if there are none. spectral: for such an optimizer.
     """
-    return Fraction(0) if kind in ("output", "finite") else Fraction(1) if readout is None else readout
-
-
-def growing_sides(kind: str) -> int:
-    """The number of sides of a weight that grow."""
-    return {"matrix": 2, "input": 1, "output": 1, "finite": 0}[kind]
+    through_readout, growing = (
+        kind in ("matrix", "input"),
+        {"matrix": 2, "input": 1, "output": 1, "finite": 0},
+    )
+    size = Exponent(Fraction(1)) if readout is None else readout
+    return a + (size if through_readout else 0) - (Fraction(growing[kind], 2) if spectral else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +77,6 @@ class WeightInfo:
     spectral: bool = False
     # c and d, where the file gives each weight its own
     rate: tuple[Fraction, Fraction] | None = None
-
-    @property
-    def growing(self) -> int:
-        """The number of its sides that grow."""
-        return growing_sides(self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +107,8 @@ def exponent_input(letter: str, place: int) -> str:
     Its name without the mark is the exponent's.
     """
     return f"{letter}{place + 1}$"
+
+
+def exponent_inputs(weights: int) -> list[str]:
+    """All exponents that are inputs there."""
+    return [C, *(exponent_input(letter, place) for place in range(weights) for letter in "abcd")]

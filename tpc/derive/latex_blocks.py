@@ -113,14 +113,15 @@ def blocks(rows: Iterable[Row]) -> list[str]:
     return [f"\\begin{{aligned}}\n{_lines(lines)}\n\\end{{aligned}}" for lines in made if lines]
 
 
-def html_blocks(rows: Iterable[Row]) -> str:
-    """The blocks one under another, flush left, as HTML that MathJax typesets."""
+def html_blocks(rows: Iterable[Row], remarks: Iterable[str] = ()) -> str:
+    """The blocks one under another, flush left, as HTML that MathJax typesets, and sentences below them."""
     from tpc.display.markup import element, joined
 
-    return joined(
+    shown = (
         element("div", f"$\\displaystyle {block}$", style="overflow-x:auto;margin:0 0 2px")
         for block in blocks(rows)
     )
+    return joined([*shown, *(element("p", remark) for remark in remarks)])
 
 
 def page(rows: Iterable[Row]) -> str:

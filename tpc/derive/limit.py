@@ -192,6 +192,11 @@ class Limit:
 
         return latex_limit(self)
 
+    def _remarks(self) -> list[str]:
+        from tpc.derive.symbol_remarks import latex_remarks
+
+        return latex_remarks(self.formulas, derivatives=bool(self.partials))
+
     def to_latex(self, names: Mapping[str, str] | None = None, *, width: float = 54.0) -> str:
         """All formulas for a paper: an `align*` of amsmath (and amssymb), whose lines fit a page.
 
@@ -201,22 +206,23 @@ class Limit:
         of a line, about, in letters; the default is for 345 pt at 10 pt, a column of the standard classes.
         """
         from tpc.derive.latex_blocks import page
-        from tpc.derive.limit_blocks import remarks_on_limit, rows_of_limit
+        from tpc.derive.limit_blocks import rows_of_limit
 
         rows = (replace(row, rule="") for row in rows_of_limit(self, names or {}, width))
-        return "\n\n".join([page(rows), *remarks_on_limit(self)])
+        return "\n\n".join([page(rows), *self._remarks()])
 
     def _repr_html_(self) -> str:
         from tpc.derive.latex_blocks import SCREEN, html_blocks
         from tpc.derive.limit_blocks import rows_of_limit
 
-        return html_blocks(rows_of_limit(self, {}, SCREEN))
+        return html_blocks(rows_of_limit(self, {}, SCREEN), self._remarks())
 
     def _repr_latex_(self) -> str:
         from tpc.derive.latex_blocks import SCREEN, blocks
         from tpc.derive.limit_blocks import rows_of_limit
 
-        return "\n\n".join(f"$$\n{block}\n$$" for block in blocks(rows_of_limit(self, {}, SCREEN)))
+        shown = (f"$$\n{block}\n$$" for block in blocks(rows_of_limit(self, {}, SCREEN)))
+        return "\n\n".join([*shown, *self._remarks()])
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: every formula with its rule, and its equations.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tpc.core.expr import Expr
-from tpc.derive.formula import Equation, ZInput, ZMatMul
+from tpc.derive.formula import Equation, ZInput
 from tpc.derive.latex import Latex, aligned, latex_equation, latex_ranges, latex_rule
 from tpc.derive.limit import Limit
+from tpc.derive.symbol_remarks import COEFFICIENTS, DERIVATIVES, has_coefficients
 from tpc.derive.text import TextNotation, grouped, is_hidden, print_equation, print_ranges, with_rule
 
 
@@ -22,28 +23,12 @@ def print_limit(limit: Limit) -> str:
         ]
     lines += grouped(notation, [f for f in limit if not isinstance(f, ZInput) and not is_hidden(f)])
     if limit.partials:
-        lines += ["", "The derivatives in it, by symbol; each is 0 where its numerator is made first:", ""]
+        lines += ["", f"The derivatives in it, by symbol; {DERIVATIVES.text}:", ""]
         lines += [
             with_rule(print_equation(notation, e, 0), e.rule) for p in limit.partials for e in p.equations
         ]
-    notes = [*limit.notes, *footnotes(limit)]
+    notes = [*limit.notes, *[COEFFICIENTS.text] * has_coefficients(limit.formulas)]
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
-
-
-def has_coefficients(limit: Limit) -> bool:
-    """Whether there is a Ż by Stein's lemma in it."""
-    return any(isinstance(f, ZMatMul) and f.dot.form == "stein" and f.dot.terms for f in limit.formulas)
-
-
-def footnotes(limit: Limit) -> list[str]:
-    if not has_coefficients(limit):
-        return []
-    return [
-        "Where no derivative exists, Stein's lemma gives the coefficients a of Ż^h, h = W x, over the "
-        "opposing products g_i = Wᵀ y_i:",
-        "a = C⁺b (times ρ for a product with the transpose, 1/ρ for one with W), C_ij = E[Z^{y_i}·Z^{y_j}], "
-        "b_i = E[Ẑ^{g_i}·Z^x].",
-    ]
 
 
 def latex_limit(limit: Limit) -> str:

@@ -11,7 +11,7 @@ from tpc.core.storage import Leaf, Region
 from tpc.emit import python as py
 from tpc.emit.python import Assign, Py
 from tpc.emit.scopes import Frame, Held
-from tpc.emit.stacked import at_hand, put
+from tpc.emit.stacked import at_hand, put, where_there
 from tpc.plan.structure import Stacking
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def _places_of_rounds(body: Body, region: Region, frame: Frame, length: int, lie
     place = body.expressions.affine(lie.index, Frame(parent=frame, variables={region.variable: steps}))
     if region.loop.count.constant is not None:
         return place, ""
-    inside = py.compare("<", Py(steps), body.expressions.affine(region.loop.count, frame))
-    return py.call("jnp.where", inside, place, py.integer(length)), ', mode="drop"'
+    count = body.expressions.affine(region.loop.count, frame)
+    return where_there(place, steps, count, length), ', mode="drop"'
 
 
 def put_together(

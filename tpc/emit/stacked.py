@@ -112,8 +112,14 @@ class Blocks:
         place, count = self.expressions.index(i, inner), region.loop.count
         if not isinstance(i, Affine) or region.variable not in i.variables or count.constant is not None:
             return place
-        exists = py.compare("<", Py(inner.variables[region.variable]), self.expressions.affine(count, frame))
-        return py.call("jnp.where", exists, place, py.integer(length))
+        return where_there(
+            place, inner.variables[region.variable], self.expressions.affine(count, frame), length
+        )
+
+
+def where_there(place: Py, rounds: str, count: Py, length: int) -> Py:
+    """The places that rounds write to; for those from `count` on, which there are not, beyond the end."""
+    return py.call("jnp.where", py.compare("<", Py(rounds), count), place, py.integer(length))
 
 
 def put(held: Held, index: Sequence[Py], value: str, drop: str = "") -> Py:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any
 
-from tpc.core.network import LEARNING, C, Networks, Pass, Source, WeightInfo, exponent_input
+from tpc.core.network import LEARNING, Networks, Pass, Source, WeightInfo, exponent_inputs
 from tpc.core.program import Program
 from tpc.core.wellformed import verified
 from tpc.diagnostics import catalogue
@@ -179,8 +179,8 @@ def training_of(source: Source) -> OpenTraining:
     """The training in a file, the exponents of its weights left open. Raises TpcError as parsing does."""
     text, name, dims = source.text, source.name, dict(source.dims)
     tree, networks = open_out(parse_file(text, name), name, text, dims)
-    exponents = {C, *(exponent_input(letter, k) for k in range(len(networks.weights)) for letter in "abcd")}
-    checked = resolve(tree, name, text, dims, default_name(name), frozenset(exponents))
+    exponents = frozenset(exponent_inputs(len(networks.weights)))
+    checked = resolve(tree, name, text, dims, default_name(name), exponents)
     program = verified(lower(checked, text, name))
     return OpenTraining(program.name, networks, circuit(program))
 

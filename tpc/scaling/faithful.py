@@ -5,10 +5,8 @@ Faithful: n^d ∂L/∂w is (TP4b Def 2.8.5, Lemma 2.8.11, Thm 2.8.12). Of SGD it
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from tpc.core.exponent import Exponent
-from tpc.core.network import Networks, WeightInfo, gradient_size
+from tpc.core.network import Networks, WeightInfo, faithful_d
 
 
 def gradient_of(weight: str) -> str:
@@ -17,18 +15,10 @@ def gradient_of(weight: str) -> str:
 
 
 def faithful(networks: Networks, k: int) -> Exponent:
-    """The d of the weight at `k`, from 1, which makes its gradient one of order 1 at initialisation.
-
-    A matrix whose nm entries are of order 1/√(nm) is of order 1 for an optimizer that acts on it as such.
-    """
-    weight = networks.weights[k - 1]
-    sides = Fraction(weight.growing, 2) if weight.spectral else Fraction(0)
-    readouts = _readouts(networks)
-    if readouts and weight.kind in ("matrix", "input"):
-        at_first = _exponent("a", readouts[0]) + _exponent("b", readouts[0])
-    else:
-        at_first = Exponent(gradient_size(weight.kind, None))
-    return _exponent("a", k) + at_first - sides
+    """The d of the weight at `k`, from 1, which makes its gradient one of order 1 at initialisation."""
+    weight, readouts = networks.weights[k - 1], _readouts(networks, k)
+    readout = _exponent("a", readouts[0]) + _exponent("b", readouts[0]) if readouts else None
+    return faithful_d(weight.kind, _exponent("a", k), readout, spectral=weight.spectral)
 
 
 def through_readout(networks: Networks) -> list[int]:
@@ -41,17 +31,20 @@ def outgrown(networks: Networks) -> list[Exponent]:
 
     They are n^−A at first, updates n^−E, E = 2a + c_SGD: gradients grow with them.
     """
-    if not through_readout(networks):
-        return []
+    readouts = {k for j in through_readout(networks) for k in _readouts(networks, j)}
     return [
         _exponent("b", k) - _exponent("a", k) - _rate_of_sgd(networks.weights[k - 1], k)
-        for k in _readouts(networks)
+        for k in sorted(readouts)
         if networks.weights[k - 1].trained
     ]
 
 
-def _readouts(networks: Networks) -> list[int]:
-    return [k for k, w in enumerate(networks.weights, 1) if w.kind == "output" and not w.bias]
+def _readouts(networks: Networks, k: int) -> list[int]:
+    """The output weights, from 1, of networks that the weight at `k` is in; all for one in no product."""
+    passes = [{weight for _, weight in made.products} for made in networks.passes]
+    own = [names for names in passes if networks.weights[k - 1].name in names] or passes
+    beside = frozenset[str]().union(*own)
+    return [j for j, w in enumerate(networks.weights, 1) if w.kind == "output" and w.name in beside]
 
 
 def _exponent(letter: str, k: int) -> Exponent:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
+from tpc.diagnostics.catalogue.words import as_n_grows, power_of_n
+
 Regime = Literal["feature", "kernel"]
 
 
@@ -54,9 +56,7 @@ class BlowUp:
     when: str
 
     def __str__(self) -> str:
-        if self.power < 0:
-            return f"{self.quantity} vanishes like n^({self.power}) {self.when}"
-        return f"{self.quantity} grows like n{'' if self.power == 1 else f'^({self.power})'} {self.when}"
+        return f"{self.quantity} {as_n_grows(self.power)} {self.when}"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -125,7 +125,7 @@ class Verdict:
         for layer in self.layers:
             exponents = ("", "") if layer.entrywise is None else tuple(map(str, layer.entrywise))
             powers = (str(layer.a), str(layer.b), *(exponents if own else ()))
-            size = "–" if not self.stable else "0" if layer.r is None else _power(-layer.r)
+            size = "–" if not self.stable else "0" if layer.r is None else power_of_n(-layer.r)
             most = "updated maximally" if self.stable and layer.updated_maximally else ""
             rows.append((layer.weight, *powers, size, most))
         widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)]
@@ -142,7 +142,7 @@ class Verdict:
         features = ", ".join(self.features)
         moved = (
             f"{features or 'nothing'} {'change' if len(self.features) > 1 else 'changes'} by "
-            f"{_power(-self.r) if self.r is not None else '0'}"
+            f"{power_of_n(-self.r) if self.r is not None else '0'}"
         )
         if self.trivial:
             return [
@@ -174,8 +174,3 @@ class Verdict:
 
 def _text(x: Fraction | None) -> str | None:
     return None if x is None else str(x)
-
-
-def _power(x: Fraction) -> str:
-    """n^x as text."""
-    return "1" if not x else "n" if x == 1 else f"n^({x})"

@@ -14,13 +14,13 @@ field, where c = −1, it has a = 1/2, and so moves as in μP.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
 
 from tpc.core.exponent import Exponent
 from tpc.core.network import C as OPEN_C
-from tpc.core.network import exponent_input, gradient_size, growing_sides
+from tpc.core.network import exponent_input, faithful_d
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
@@ -106,11 +106,6 @@ class Scaling:
     width: str
     abc: Abc
 
-    @property
-    def growing(self) -> int:
-        """The number of sides that grow."""
-        return growing_sides(self.kind)
-
     def start(self, m: Maker) -> Tree:
         """The factor of what the weight is at first, as it is declared.
 
@@ -195,9 +190,10 @@ class Scaling:
         own = {"matrix": _1, "input": _0, "output": _1, "finite": _0}[self.kind]
         return m.width_power(self.width, Exponent(own) - self.abc.a - self.exponent_c(readout))
 
-    def exponent_d(self, readout: Fraction | None) -> Exponent:
+    def exponent_d(self, readout: Fraction | None, *, spectral: bool = False) -> Exponent:
         """d: minus the power of n of ∂L/∂w at the start (TP4b Def 2.8.5: faithful)."""
-        return self.abc.a + Exponent(gradient_size(self.kind, readout))
+        own = None if readout is None else Exponent(readout)
+        return faithful_d(self.kind, self.abc.a, own, spectral=spectral)
 
     def exponent_c(self, readout: Fraction | None) -> Exponent:
         """c of an entrywise optimizer, with the update size of SGD at its c."""
@@ -246,7 +242,7 @@ class WeightExponents:
     c: Fraction = C["mup"]
     r: Fraction = Fraction(0)
     # a, b, c and d by weight, in the order of declaration, as far as they are given so
-    lists: Mapping[str, tuple[Fraction, ...]] | None = None
+    lists: Mapping[str, tuple[Fraction, ...]] = field(default_factory=dict)
     line: tree.Parametrization | None = None
 
     def open_exponents(self, place: int) -> Abc:
@@ -257,13 +253,12 @@ class WeightExponents:
     @property
     def by_weight(self) -> bool:
         """Whether each weight has a c of its own, and a d."""
-        return self.lists is not None and "c" in self.lists
+        return "c" in self.lists
 
     def rate(self, place: int) -> tuple[Fraction, Fraction] | None:
         """c and d of a weight, if each has its own: w moves by η n^−c Q(n^d ∂L/∂w) (TP4b Def 2.2.1)."""
-        if not self.by_weight or self.lists is None:
-            return None
-        return self.lists["c"][place], self.lists["d"][place] if "d" in self.lists else Fraction(0)
+        c, d = self._listed("c", place), self._listed("d", place)
+        return None if c is None else (c, d or Fraction(0))
 
     def exponents(self, place: int, weight: tree.WeightStatement, kind: Kind) -> Abc:
         """a, b and c of a weight, the so-many-th of the file.
@@ -271,11 +266,11 @@ class WeightExponents:
         Its own attributes come before what the parametrization gives by name.
         """
         a, b = (Exponent(self._one(name, place, weight, kind)) for name in ("a", "b"))
-        rate = self.rate(place)
-        if rate is None:
-            return Abc(a, b, Exponent(self.c))
-        given = rate[1] if self.lists is not None and "d" in self.lists else None
-        return Abc(a, b, Exponent(rate[0] - rate[1]), rate[0], given)
+        c, d = self._listed("c", place), self._listed("d", place)
+        return Abc(a, b, Exponent(self.c if c is None else c - (d or 0)), c, d)
+
+    def _listed(self, name: str, place: int) -> Fraction | None:
+        return self.lists[name][place] if name in self.lists else None
 
     def _one(self, name: str, place: int, weight: tree.WeightStatement, kind: Kind) -> Fraction:
         options = options_of(weight.options)
@@ -284,7 +279,7 @@ class WeightExponents:
             if name in options
             else None
         )
-        listed = self.lists[name][place] if self.lists and name in self.lists else None
+        listed = self._listed(name, place)
         if own is not None and listed is not None and own != listed and self.line is not None:
             span = options_of(self.line.options)[name].span
             raise RefusedError(

@@ -130,7 +130,7 @@ class Trainings:
         network = self.declared(node.network)
         self.check(node)
         trainable = self.trainable(network, node.network)
-        chosen = optimizers_of(scene, node, trainable)
+        chosen = optimizers_of(scene, node, self.weights_of(network))
         descent = Descent(node.range, (), (), chosen.sgd, own_sgd=dict(chosen.own_sgd))
         self.prepare(descent, trainable, carried=[w for w in trainable if not w.matrix])
         chosen.name_tables(descent, trainable, scene.names)

@@ -13,8 +13,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from tpc.core.functions import function_names
-from tpc.core.network import LEARNING, Networks, WeightInfo, exponent_input
-from tpc.core.network import C as OPEN_C
+from tpc.core.network import LEARNING, Networks, WeightInfo, exponent_inputs
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError, TpcError, in_order
 from tpc.diagnostics.spans import Span
@@ -66,11 +65,7 @@ def open_out(
     """
     writer = _write_file(Writer(file, overrides, PASSES[-1], open_=True), file, name, text)
     m = Maker(file.span)
-    names = [
-        LEARNING,
-        OPEN_C,
-        *(exponent_input(letter, k) for k in range(len(writer.weights)) for letter in "abcd"),
-    ]
+    names = [LEARNING, *exponent_inputs(len(writer.weights))]
     inputs = tuple(
         tree.InputStatement(m.span, tree.Declared(m.span, m.name(x), ()), None, None) for x in names
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
-from tpc.diagnostics.catalogue.words import counted
+from tpc.diagnostics.catalogue.words import as_n_grows, counted
 from tpc.diagnostics.diagnostic import Diagnostic, Label
 from tpc.diagnostics.spans import Span
 
@@ -116,7 +117,7 @@ def lone_d(at: Span) -> Diagnostic:
     )
 
 
-def rate_without_d(at: Span, weight: str, optimizer: str, due: str) -> Diagnostic:
+def rate_without_d(at: Span, weight: str, optimizer: str, due: Fraction) -> Diagnostic:
     return Diagnostic(
         "TP733",
         f"`{weight}` has a c of its own, and no d, which `{optimizer}` needs",
@@ -125,11 +126,11 @@ def rate_without_d(at: Span, weight: str, optimizer: str, due: str) -> Diagnosti
     )
 
 
-def unfaithful(at: Span, weight: str, optimizer: str, own: str, size: str, due: str) -> Diagnostic:
+def unfaithful(at: Span, weight: str, optimizer: str, own: Fraction, due: Fraction) -> Diagnostic:
     return Diagnostic(
         "TP737",
-        f"with d = {own} for `{weight}` what `{optimizer}` takes of it, n^d*∂L/∂w, {size} at initialisation: "
-        "it is unfaithful",
+        f"with d = {own} for `{weight}` what `{optimizer}` takes of it, n^d*∂L/∂w, {as_n_grows(own - due)} "
+        "at initialisation: it is unfaithful",
         Label(at),
         help=f"d = {due} makes it of order 1",
     )

@@ -40,24 +40,24 @@ OPERATORS = frozenset(
 STATEMENTS = frozenset({"PROGRAM", "WIDTH", "DIM", "INPUT", "MATRIX", "VECTOR", "OUTPUT", "DEF", "FOR"})
 # how statements are written, by the word that they begin with
 FORMS = {
-    "width": "width n`, or `width m = 2*n`, of what tends to infinity: it has a name and no number",
-    "dim": "dim T = 4, N = 8`",
-    "input": "input x[N, 2], y[N], lr = 0.5`",
-    "matrix": "matrix A : n x m ~ N(0, 1/m)`",
-    "vector": "vector v : n ~ N(0, 1)`",
-    "weight": "weight W : n x n, std = 2`, rows x columns; its law is made of `std` and the parametrization",
-    "bias": "bias b : n, std = 2`; its law is made of `std` and the parametrization",
-    "activation": "activation φ = tanh`",
-    "parametrization": "parametrization ntp`, or `uniform(r = 1/4)`",
-    "def": "def f(x) = x^2`; a block has `def f(x):` on a line of its own, and ends with `return …`",
-    "network": "network f(x) = V @ tanh(U @ x)`; a block has `network f(x):` on a line of its own, and ends "
+    "width": "`width n`, or `width m = 2*n`, of what tends to infinity: it has a name and no number",
+    "dim": "`dim T = 4, N = 8`",
+    "input": "`input x[N, 2], y[N], lr = 0.5`",
+    "matrix": "`matrix A : n x m ~ N(0, 1/m)`",
+    "vector": "`vector v : n ~ N(0, 1)`",
+    "weight": "`weight W : n x n, std = 2`, rows x columns; its law is made of `std` and the parametrization",
+    "bias": "`bias b : n, std = 2`; its law is made of `std` and the parametrization",
+    "activation": "`activation φ = tanh`",
+    "parametrization": "`parametrization ntp`, or `uniform(r = 1/4)`",
+    "def": "`def f(x) = x^2`; a block has `def f(x):` on a line of its own, and ends with `return …`",
+    "network": "`network f(x) = V @ tanh(U @ x)`; a block has `network f(x):` on a line of its own, and ends "
     "with `return …`",
-    "train": "train f for t < T:`",
-    "batch": "batch (x[t, i], y[t, i]) for i < B`",
-    "loss": "loss mse`, or `loss(f, y) = (f - y)^4`",
-    "update": "update sgd(lr = 0.1)`",
-    "for": "for t < T:`",
-    "output": "output q`, or `output q[t] = mean(v*x[t]) for t < T`",
+    "train": "`train f for t < T:`",
+    "batch": "`batch (x[t, i], y[t, i]) for i < B`",
+    "loss": "`loss mse`, or `loss(f, y) = (f - y)^4`",
+    "update": "`update sgd(lr = 0.1)`",
+    "for": "`for t < T:`",
+    "output": "`output q`, or `output q[t] = mean(v*x[t]) for t < T`",
 }
 
 
@@ -144,7 +144,7 @@ def _help_with_statement(expected: frozenset[str], before: str) -> str | None:
     word = next(iter(before.split()), "")
     if word not in FORMS or expected & OPERATORS or expected & {"NUMBER", "_INDENT"}:
         return None
-    return f"the form is `{FORMS[word]}"
+    return f"the form is {FORMS[word]}"
 
 
 def unclosed(bracket: Span, shown: str, at: Span) -> Diagnostic:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 
 LEAST = (0.6, 0.65)  # likeness of what may be meant: of names, of options
 
@@ -22,6 +23,15 @@ def quoted(name: str) -> str:
 
 def counted(n: int, one: str, many: str) -> str:
     return f"{n:,} {one if n == 1 else many}"
+
+
+def power_of_n(power: Fraction) -> str:
+    return "1" if not power else "n" if power == 1 else f"n^({power})"
+
+
+def as_n_grows(power: Fraction) -> str:
+    """What becomes of a quantity of size n^power that is to be of order 1."""
+    return f"{'grows' if power > 0 else 'vanishes'} like {power_of_n(power)}"
 
 
 def either(items: Sequence[str]) -> str:
