@@ -124,7 +124,19 @@ def test_refused(text, code):
 
 
 @pytest.mark.parametrize(
-    "zero", ["0", "2 - 2", "w*0", "relu(0)", "2*relu(0 - 1)", "exp(0) - 1", "log(1)", "erf(0)/3"]
+    "zero",
+    [
+        "0",
+        "2 - 2",
+        "w*0",
+        "relu(0)",
+        "2*relu(0 - 1)",
+        "exp(0) - 1",
+        "log(1)",
+        "erf(0)/3",
+        "w - w",
+        "3*w - w*3",
+    ],
 )
 def test_what_is_zero_is_not_divided_by(zero):
     """Whatever it is written as, and wherever in a product; powers of it are what they are."""

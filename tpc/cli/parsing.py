@@ -59,8 +59,7 @@ class CommandParser(argparse.ArgumentParser):
             name = word.partition("=")[0]
             if name.startswith("--") and not any(own.startswith(name) for own in self._option_string_actions):
                 options = sorted(own for own in self._option_string_actions if own.startswith("--"))
-                plain = name.removeprefix("--")
-                hint = f"; what it calls `{plain}` is set by `--set {plain}=…`" if "--set" in options else ""
+                hint = _hint_with_option(name, "--set" in options)
                 self._refuse(f"there is no option `{name}`", name, options, hint)
 
     def _refuse(self, what: str, word: str, known: Sequence[str], hint: str = "") -> None:
@@ -69,3 +68,15 @@ class CommandParser(argparse.ArgumentParser):
 
         meant = similar(word, known)
         self.error(f"{what}: {meant}" if meant else f"{what}{hint}; there are {', '.join(known)}")
+
+
+def _hint_with_option(name: str, sets: bool) -> str:
+    """What is meant by an option that a command does not have: another command's, or an input (`--set`)."""
+    from tpc.cli.main import parser
+
+    commands = parser().commands.choices.items()
+    owners = [f"`tpc {command}`" for command, own in commands if name in own._option_string_actions]
+    if owners:
+        return f"; it is one of {', '.join(owners)}"
+    plain = name.removeprefix("--")
+    return f"; what it calls `{plain}` is set by `--set {plain}=…`" if sets else ""

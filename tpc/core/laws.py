@@ -11,7 +11,21 @@ from typing import Any
 import numpy as np
 
 from tpc.core.affine import Affine
-from tpc.core.expr import ZERO, Constant, Expr, Gather, Index, Number, Position, Sum, Value, children, walk
+from tpc.core.expr import (
+    Add,
+    Constant,
+    Expr,
+    Gather,
+    Index,
+    Mul,
+    Number,
+    Position,
+    Sum,
+    Value,
+    children,
+    walk,
+)
+from tpc.core.like_terms import like_terms
 from tpc.core.numeric import Namespace, evaluate
 from tpc.core.program import Axis, Gaussians
 from tpc.core.traverse import substitute
@@ -71,8 +85,15 @@ def covariance(group: Gaussians, inputs: Inputs) -> np.ndarray:
 
 
 def is_zero(x: Expr) -> bool:
-    """Whether `x` is 0 whatever the inputs are, which log(1) is, too."""
-    return x == ZERO if isinstance(x, Number) else is_constant(x) and bool(law_number(x, {}, ()) == 0)
+    """Whether `x` is 0 whatever the inputs and vectors are, which log(1) and u − u are, too."""
+    match x:
+        case Number(value):
+            return value == 0
+        case Mul(factors):
+            return any(map(is_zero, factors))
+        case Add() if not is_constant(x):
+            return not any(like_terms(x).values())
+    return is_constant(x) and bool(law_number(x, {}, ()) == 0)
 
 
 def is_constant(x: Expr) -> bool:

@@ -1,4 +1,4 @@
-"""What is nowhere below 0."""
+"""What is nowhere below 0, and what is above it."""
 
 from __future__ import annotations
 
@@ -36,6 +36,30 @@ def nonnegative(x: Expr, families: frozenset[str] = frozenset()) -> bool:
             return True
         case Add() | Mul() | OuterProduct() | Sum():
             return all(map(of, x.parts))
+    return False
+
+
+def positive(x: Expr) -> bool:
+    """Whether a real x is above 0, as far as this is told of what it is made of."""
+    match x:
+        case Number(value):
+            return value > 0
+        case Constant() | Extent():
+            return True
+        case Pow(base, _):
+            return positive(base)
+        case Call("where", (_, first, second)):
+            return positive(first) and positive(second)
+        case Call("max", arguments):
+            return any(map(positive, arguments))
+        case Call("min", arguments):
+            return all(map(positive, arguments))
+        case Call(function):
+            return elementwise(function).sign == "positive"
+        case Mul(factors):
+            return all(map(positive, factors))
+        case Add(terms):
+            return all(map(nonnegative, terms)) and any(map(positive, terms))
     return False
 
 

@@ -31,8 +31,7 @@ def reasons(claims: Mapping[str, Any]) -> dict[str, str]:
                 "E f² is infinite, f being its integrand"
                 if np.isinf(index)
                 else "E f² is not seen to converge: the values of its integrand f at the points have a tail "
-                "like that of Pareto's law of index "
-                f"{index:.2g}, "
+                f"P(|f| > x) like x^(-{1 / index:.2g}), "
                 f"{'whose mean is infinite' if index >= 1 else 'too heavy for a mean over points'}"
             )
     return out

@@ -19,15 +19,17 @@ from tpc.core.expr import (
     add,
     call,
     children,
-    coefficient,
     is_vector,
     mul,
     neg,
     number,
     power,
     values,
+    walk,
 )
 from tpc.core.functions import elementwise
+from tpc.core.like_terms import like_terms
+from tpc.core.signs import positive
 from tpc.gram.axes import skeleton
 from tpc.gram.ir import Factor
 
@@ -56,16 +58,7 @@ def normal_form(x: Expr) -> tuple[Expr, Expr]:
 
     Like terms are one.
     """
-    collected: dict[Expr, Fraction] = {}
-    for term in x.terms if isinstance(x, Add) else (x,):
-        rest = (
-            ONE
-            if isinstance(term, Number)
-            else mul(*term.factors[1:])
-            if isinstance(term, Mul) and isinstance(term.factors[0], Number)
-            else term
-        )
-        collected[rest] = collected.get(rest, Fraction(0)) + coefficient(term).value
+    collected = like_terms(x)
     terms = sorted((rest for rest, k in collected.items() if k), key=skeleton) or [
         next(t for t in collected if is_vector(t))
     ]
@@ -93,6 +86,17 @@ def parity(x: Expr) -> int:
                 return 1
             return elementwise(function).parity if kinds == {-1} else 0
     return 0
+
+
+def has_poles(x: Expr) -> bool:
+    """Whether x may be a quotient by what is 0 for some Gaussians, so that it need not have a mean."""
+    return any(
+        isinstance(node, Pow)
+        and is_vector(node.base)
+        and not (isinstance(node.exponent, Number) and node.exponent.value >= 0)
+        and not positive(node.base)
+        for node in walk(x)
+    )
 
 
 def expression_of(factor: Factor, z: Expr) -> Expr:

@@ -42,8 +42,8 @@ from tpc.gram.factors import (
     polynomial,
     symmetry,
 )
-from tpc.gram.gaussian_functions import derivative, expression_of, gaussians, normal_form, parity
-from tpc.gram.ir import Closed, Factor, Integral, TooManyGaussiansError
+from tpc.gram.gaussian_functions import derivative, expression_of, gaussians, has_poles, normal_form, parity
+from tpc.gram.ir import Closed, Factor, Integral, NotGramError, TooManyGaussiansError
 from tpc.gram.isserlis import covariance_of, isserlis
 from tpc.gram.labels import text_of
 from tpc.gram.registered import registered
@@ -55,6 +55,12 @@ if TYPE_CHECKING:
     from tpc.gram.covariance import Covariances
 
 MOST_DIMENSIONS = 4  # of a quadrature
+
+
+def require_mean(factors: Sequence[Expr]) -> None:
+    """Raises NotGramError where a product that is odd, or times a mean that is 0, may have none itself."""
+    if any(map(has_poles, factors)):
+        raise NotGramError("it has quotients by what may be 0, whose means need not exist")
 
 
 def expectation_of_groups(engine: Covariances, factors: Sequence[Expr]) -> Expr:
@@ -133,8 +139,9 @@ class Groups:
         )
         for group in groups:
             if ZERO in out:
-                return ZERO
-            out = [*out, self.group(group)]
+                require_mean(group)
+            else:
+                out = [*out, self.group(group)]
         return mul(*out)
 
     def dependent(self, factors: Sequence[Expr]) -> list[list[Expr]]:
@@ -158,6 +165,7 @@ class Groups:
         names = list(dict.fromkeys(z for f in factors for z in gaussians(f)))
         centred = all(self.means[z] == ZERO for z in names)
         if centred and parity(mul(*factors)) == -1:
+            require_mean(factors)
             return ZERO
         if all(isinstance(f, Value) for f in factors):
             return isserlis(self.engine, [self.meaning[f.ref.name] for f in factors if isinstance(f, Value)])

@@ -22,7 +22,6 @@ from tpc.core.expr import (
     add,
     call,
     children,
-    coefficient,
     is_vector,
     mul,
     neg,
@@ -31,6 +30,7 @@ from tpc.core.expr import (
     rebuild,
     replace,
 )
+from tpc.core.like_terms import split
 from tpc.core.passes import rewrite
 from tpc.core.program import Instruction, Moment, Nonlin, Program
 from tpc.core.traverse import map_phi
@@ -77,7 +77,7 @@ def _of_sum(x: Add) -> Expr:
     """`n − k·tanh(s)²` with n ≥ k > 0, or with n ≤ k < 0, and k·sigmoid(s) − k·sigmoid(s)²."""
     terms = list(x.terms)
     for term in x.terms:
-        k, square = _split(term)
+        k, square = split(term)
         match square:
             case Pow(Call("tanh", (s,)), Number(two)) if two == 2 and is_vector(s):
                 there = next((t for t in terms if isinstance(t, Number)), None)
@@ -103,11 +103,3 @@ def _of_product(x: Mul) -> Expr:
                     factors.remove(factor)
                     factors[factors.index(rest)] = mul(Number(Fraction(1, 4)), call(SLOPE, mul(HALF, s)))
     return mul(*factors) if factors != list(x.factors) else x
-
-
-def _split(term: Expr) -> tuple[Fraction, Expr]:
-    """A number in front, and the rest."""
-    k = coefficient(term).value
-    return k, mul(*term.factors[1:]) if isinstance(term, Mul) and isinstance(
-        term.factors[0], Number
-    ) else term

@@ -101,13 +101,14 @@ class ExpressionLowering:
 
         Raises RefusedError in these cases.
         """
-        if isinstance(x, Pow) and is_constant(x):
-            value = law_number(x, {}, ())
-            if is_zero(x.base) and law_number(x.exponent, {}, ()) < 0:
+        if isinstance(x, Pow) and is_constant(x.exponent) and is_zero(x.base):
+            if law_number(x.exponent, {}, ()) < 0:
                 raise RefusedError(catalogue.kinds.division_by_zero(node.span))
+        elif isinstance(x, Pow) and is_constant(x):
+            value = law_number(x, {}, ())
             if isinf(value):
                 raise RefusedError(catalogue.kinds.overflow(node.span))
-            if value == 0 and not is_zero(x.base):
+            if value == 0:
                 raise RefusedError(catalogue.kinds.underflow(node.span))
         if isinstance(x, Number) and max(abs(x.value.numerator), x.value.denominator) > LARGEST:
             large, small = abs(x.value) > LARGEST, 0 < abs(x.value) * LARGEST < 1
