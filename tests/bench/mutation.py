@@ -4,35 +4,35 @@
 
 A mutant is the tree with one small change to one file: an operator exchanged, a constant changed, a
 comparison flipped, a statement deleted, a condition negated, two arguments exchanged. Each is made in a copy
-in a temporary folder, where the tests that belong to its room (`TESTS`) run until one fails. One that takes
-much longer than the same tests do without a change is killed and counts as noticed. What cannot matter is not
-drawn: docstrings, annotations, decorators, `__repr__`, assertions, imports.
+in a temporary folder, where the tests that belong to its room (`TESTS`) run until one fails; or, given a run
+of the tests with coverage (`--coverage`, `--times`: `tests/bench/executed.py`), those of all tests that
+execute the line. One that takes much longer than the same tests do without a change is killed and counts as
+noticed.
 
 Mutants are drawn in turn from the rooms, in an order that `--seed` fixes, and their results are kept in
 `--results`, one a line: the command given again goes on where it stopped. Survivors are listed at the end.
 """
 
 import argparse
-import ast
-import collections
 import compileall
-import copy
 import dataclasses
 import functools
 import itertools
 import json
 import multiprocessing
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from tests.bench.executed import Executed
+from tests.bench.mutants import Mutant, drawn
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("tpc", "tests", "programs", "README.md", "pyproject.toml")
@@ -73,172 +73,6 @@ TESTS = {  # the tests of a room, cheap ones first; slow ones that notice little
     "plan": (RECORDED, "tests/plan/test_stages.py", "tests/plan/test_support.py", *of("plan", "test_chaos")),
     "emit": (RECORDED, "tests/emit/test_packed.py", *of("emit", *SLOW_OF_EMIT)),
 }
-NOT_DRAWN = {"helpers"}  # folders: what modules copy has oracles of its own, slow ones
-
-ARITHMETIC = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Add,
-    ast.Div: ast.Mult,
-    ast.FloorDiv: ast.Mult,
-    ast.Mod: ast.FloorDiv,
-    ast.Pow: ast.Mult,
-    ast.BitOr: ast.BitAnd,
-    ast.BitAnd: ast.BitOr,
-    ast.MatMult: ast.Mult,
-}
-COMPARISONS = {
-    ast.Lt: (ast.LtE, ast.GtE),
-    ast.LtE: (ast.Lt, ast.Gt),
-    ast.Gt: (ast.GtE, ast.LtE),
-    ast.GtE: (ast.Gt, ast.Lt),
-    ast.Eq: (ast.NotEq,),
-    ast.NotEq: (ast.Eq,),
-    ast.Is: (ast.IsNot,),
-    ast.IsNot: (ast.Is,),
-    ast.In: (ast.NotIn,),
-    ast.NotIn: (ast.In,),
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Mutant:
-    """One change.
-
-    path: the file, relative to the root
-    kind: what sort of change
-    line: where it begins
-    start, end: the bytes that are replaced
-    before, after: the text there, and what stands there instead
-    """
-
-    path: str
-    kind: str
-    line: int
-    start: int
-    end: int
-    before: str
-    after: str
-
-    @property
-    def key(self) -> str:
-        return f"{self.path}:{self.start}:{self.end}:{self.after}"
-
-    def apply(self, source: bytes) -> bytes:
-        return source[: self.start] + self.after.encode() + source[self.end :]
-
-
-def mutants(path: str, source: bytes) -> list[Mutant]:
-    """All mutants of a file, in the order of the text."""
-    starts = list(itertools.accumulate((len(line) for line in source.splitlines(keepends=True)), initial=0))
-    found = []
-    for whole in relevant(ast.parse(source)):
-        node = whole.test if isinstance(whole, ast.If | ast.While | ast.IfExp) else whole
-        start = starts[node.lineno - 1] + node.col_offset
-        end = starts[node.end_lineno - 1] + node.end_col_offset
-        for kind, new in changes(whole):
-            after = ast.unparse(new)
-            if isinstance(new, ast.expr):
-                after = f"({after})"
-            found.append(Mutant(path, kind, node.lineno, start, end, source[start:end].decode(), after))
-    return found
-
-
-def relevant(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
-    """The expressions and statements under a node that can matter."""
-    for field, value in ast.iter_fields(node):
-        if field in ("annotation", "returns", "decorator_list", "format_spec", "type_params"):
-            continue
-        for child in value if isinstance(value, list) else [value]:
-            if not isinstance(child, ast.AST) or cannot_matter(child):
-                continue
-            if isinstance(child, ast.expr | ast.stmt):
-                yield child
-            if not isinstance(child, ast.JoinedStr):  # places in it are those of the whole, in Python 3.11
-                yield from relevant(child)
-
-
-def cannot_matter(node: ast.AST) -> bool:
-    match node:
-        case ast.Expr(value=ast.Constant()) | ast.Assert() | ast.Import() | ast.ImportFrom() | ast.Global():
-            return True
-        case ast.FunctionDef(name="__repr__") | ast.If(test=ast.Name(id="TYPE_CHECKING")):
-            return True
-        case ast.Assign(targets=[ast.Name(id=name)], value=ast.BinOp(op=ast.BitOr())):
-            return name[:1].isupper() and not name.isupper()  # a type that has alternatives
-        case ast.Call(func=ast.Name(id="cast" | "TypeVar")) | ast.Subscript(value=ast.Name(id="Literal")):
-            return True
-    return False
-
-
-def changes(node: ast.expr | ast.stmt) -> Iterator[tuple[str, ast.AST]]:
-    """What may stand in place of a node, or of the condition that it has, with the kind of the change."""
-    match node:
-        case ast.BinOp(op=op) if type(op) in ARITHMETIC:
-            yield "operator", edited(node, op=ARITHMETIC[type(op)]())
-        case ast.AugAssign(op=op) if type(op) in ARITHMETIC:
-            yield "operator", edited(node, op=ARITHMETIC[type(op)]())
-            yield "deleted", ast.Pass()
-        case ast.BoolOp(op=op):
-            yield "operator", edited(node, op=ast.Or() if isinstance(op, ast.And) else ast.And())
-        case ast.UnaryOp(op=ast.USub() | ast.Not(), operand=operand):
-            yield "negated", operand
-        case ast.Compare(ops=[op]):
-            for other in COMPARISONS[type(op)]:
-                yield "comparison", edited(node, ops=[other()])
-        case ast.Constant(value=bool(value)):
-            yield "negated", ast.Constant(not value)
-        case ast.Constant(value=int(value)):
-            yield "constant", ast.Constant(value + 1)
-        case ast.Constant(value=float(value)):
-            yield "constant", ast.Constant(2 * value or 1.0)
-        case ast.Constant(value=str(value)):
-            yield "constant", ast.Constant(value + "~")
-        case ast.JoinedStr(values=values):
-            for k, part in enumerate(values):
-                if isinstance(part, ast.Constant):
-                    other = ast.Constant(part.value + "~")
-                    yield "constant", edited(node, values=[*values[:k], other, *values[k + 1 :]])
-        case ast.If(test=test) | ast.While(test=test) | ast.IfExp(test=test):
-            yield "negated", ast.UnaryOp(ast.Not(), test)
-        case ast.Call(args=[first, second, *rest]) if not isinstance(first, ast.Starred):
-            if not isinstance(second, ast.Starred) and ast.dump(first) != ast.dump(second):
-                yield "arguments", edited(node, args=[second, first, *rest])
-        case ast.Expr(value=ast.Call()) | ast.Continue() | ast.Break() | ast.Raise():
-            yield "deleted", ast.Pass()
-        case ast.Assign(targets=[ast.Subscript() | ast.Attribute()]):
-            yield "deleted", ast.Pass()
-
-
-def edited(node: ast.AST, **fields: object) -> ast.AST:
-    other = copy.copy(node)
-    for name, value in fields.items():
-        setattr(other, name, value)
-    return other
-
-
-def drawn(rooms: Sequence[str], seed: int, root: Path = ROOT) -> Iterator[Mutant]:
-    """Mutants of rooms in turn, in an order that the seed fixes: the kind first, then one of its kind."""
-    yield from itertools.chain.from_iterable(
-        (m for m in turn if m is not None)
-        for turn in itertools.zip_longest(*(of_room(room, seed, root) for room in rooms))
-    )
-
-
-def of_room(room: str, seed: int, root: Path) -> Iterator[Mutant]:
-    kinds = collections.defaultdict(list)
-    for file in sorted((root / "tpc" / room).rglob("*.py")):
-        if not NOT_DRAWN & set(file.relative_to(root).parts):
-            for mutant in mutants(str(file.relative_to(root)), file.read_bytes()):
-                kinds[mutant.kind].append(mutant)
-    order = random.Random(f"{seed} {room}")
-    for kind in sorted(kinds):
-        order.shuffle(kinds[kind])
-    while kinds:
-        kind = order.choice(sorted(kinds))
-        yield kinds[kind].pop()
-        if not kinds[kind]:
-            del kinds[kind]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -299,7 +133,7 @@ class Bench:
             "-p",
             "no:cacheprovider",
             "--tb=no",
-            *self.there(tests),
+            f"@{self.listed(tests)}",
         ]
         start = time.perf_counter()
         with subprocess.Popen(
@@ -320,8 +154,12 @@ class Bench:
         verdict = "survived" if process.returncode == 0 else "killed"
         return Outcome(verdict, time.perf_counter() - start, "".join(failed[:1]))
 
-    def there(self, tests: Sequence[str]) -> list[str]:
-        return [test for test in tests if (self.folder / test.split("::")[0]).exists()]
+    def listed(self, tests: Sequence[str]) -> Path:
+        """A file that names them: they may be more than a command line holds."""
+        there = [test for test in tests if (self.folder / test.split("::")[0]).exists()]
+        file = self.folder / "chosen_tests.txt"
+        file.write_text("\n".join(there), encoding="utf-8")
+        return file
 
     def environment(self) -> dict[str, str]:
         return {
@@ -337,11 +175,17 @@ def room_of(mutant: Mutant) -> str:
     return Path(mutant.path).parts[1]
 
 
-def trial(mutant: Mutant, place: Path, limits: dict[str, float]) -> tuple[Mutant, Outcome]:
+def trial(
+    mutant: Mutant, place: Path, limits: dict[str, float], executed: Executed | None
+) -> tuple[Mutant, Outcome]:
     """Try a mutant on the bench of this process."""
     bench = own_bench(place, os.getpid())
     room = room_of(mutant)
-    return mutant, bench.attempt(mutant, TESTS[room], limits[room])
+    tests: Sequence[str] = ()
+    if executed is not None:
+        lines = range(mutant.line, mutant.line + mutant.before.count("\n") + 1)
+        tests = executed.tests(mutant.path, lines, limits[room] / 3)
+    return mutant, bench.attempt(mutant, tests or TESTS[room], limits[room])
 
 
 @functools.cache
@@ -400,6 +244,8 @@ def main() -> None:
     parser.add_argument("--rooms", nargs="+", choices=TESTS, default=list(TESTS))
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--limit", type=float, default=120.0, help="seconds that every mutant has at least")
+    parser.add_argument("--coverage", type=Path, help="coverage.py's file of a run of the tests")
+    parser.add_argument("--times", type=Path, help="JUnit's XML of that run")
     parser.add_argument("--results", type=Path, default=Path("mutation.jsonl"))
     options = parser.parse_args()
     chosen = list(itertools.islice(drawn(options.rooms, options.seed), options.count))
@@ -407,8 +253,14 @@ def main() -> None:
     waiting = [mutant for mutant in chosen if mutant.key not in known]
     with tempfile.TemporaryDirectory(prefix="tpc-mutants-") as name:
         place = Path(name)
-        limits = time_limits(sorted(set(map(room_of, waiting))), place, options.limit, options.results)
-        tried = functools.partial(trial, place=place, limits=limits)
+        rooms = sorted(set(map(room_of, waiting)))
+        executed = Executed(options.coverage, options.times) if options.coverage else None
+        if executed is None:
+            limits = time_limits(rooms, place, options.limit, options.results)
+        else:
+            limits = dict.fromkeys(rooms, 3 * options.limit)
+            executed.of_file  # noqa: B018  read before processes part
+        tried = functools.partial(trial, place=place, limits=limits, executed=executed)
         with multiprocessing.get_context("fork").Pool(options.processes) as pool:
             for mutant, outcome in pool.imap_unordered(tried, waiting):
                 line = dataclasses.asdict(mutant) | dataclasses.asdict(outcome)

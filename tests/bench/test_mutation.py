@@ -5,7 +5,8 @@ import textwrap
 
 import pytest
 
-from tests.bench.mutation import Bench, changes, drawn, mutants, relevant
+from tests.bench.mutants import changes, drawn, mutants, relevant
+from tests.bench.mutation import Bench
 
 SOURCE = textwrap.dedent('''\
     """A docstring that cannot matter: 1 + 1."""
