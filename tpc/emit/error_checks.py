@@ -19,6 +19,8 @@ HALVED, HALVED_CHEAPLY = 2, 4
 PASSES, PASSES_CHEAPLY = 2, 64  # integrands that are looked at
 LEAST, MOST = 512, 16_384  # points that integrands are looked at
 LARGE = 400  # instructions: what is made of so many takes minutes and gigabytes to compile once more
+# points on which rounding is looked at: there is no time to compile well for that, and tables take the square
+REPLAYED, REPLAYED_TABLES = 4096, 256
 HISTORY = 1e9  # bytes that all rounds of loops may keep for that
 
 
@@ -80,7 +82,7 @@ def checks(plan: SampledPlan) -> list[Setting]:
         "PADDED": str(padded),
         "PULLED": str(pulled),
         "PASSES": str(passes),
-        "REPLAYED": str(small),
+        "REPLAYED": str((REPLAYED_TABLES if program.tables else REPLAYED) if small else 0),
     }
     return [
         Setting(of_checked, "of `checked`"),

@@ -47,12 +47,12 @@ ROUNDED = frozenset(
         "cosh",
     )
 )
-COARSER, SAFETY, ENOUGH = 12, 8.0, 4096  # bits fewer than the numbers have; points that are enough to see it
+COARSER, SAFETY = 12, 8.0  # bits fewer than the numbers have
 WAYS = 1.0, -1.0, 0.5  # in which operations are off
 MOST_STEPS = 4000  # operations that are compiled for that, which takes up to 10 s
 
 
-def rounding(inputs, points, weights, values, mesh=None, enough=ENOUGH):
+def rounding(inputs, points, weights, values, enough, mesh=None):
     """{output: about what rounding may change it by}.
 
     All operations are done with numbers of so many bits fewer that their errors are not lost in those of

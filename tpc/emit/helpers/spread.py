@@ -27,7 +27,7 @@ from tpc.emit.helpers.runner import (
     whitened,
 )
 
-HALVED, PADDED, PULLED, PASSES, REPLAYED, HEAVY, EDGED, WILD = 2, True, 64, 4, True, (), (), ()
+HALVED, PADDED, PULLED, PASSES, REPLAYED, HEAVY, EDGED, WILD = 2, True, 64, 4, 4096, (), (), ()
 
 
 # ---- claims
@@ -156,7 +156,7 @@ def checked(inputs, seed, samples, done, checks, mesh=None):
         and "rounding" not in checks
         and any(agreeing(np.stack([np.asarray(each[0][name]) for each in done])).any() for name in done[0][0])
     ):
-        checks["rounding"] = rounding(given, *draw(seed, 0, samples), done[0][0], mesh)
+        checks["rounding"] = rounding(given, *draw(seed, 0, samples), done[0][0], REPLAYED, mesh)
     wanted = suspects(done) if PULLED else {}
     if wanted and f"influence-{len(done)}" not in checks:
         checks[f"influence-{len(done)}"] = influence(given, seed, samples, done, wanted)
