@@ -5,6 +5,7 @@ from __future__ import annotations
 from tpc.core.affine import Affine
 from tpc.core.dependence import expr_references
 from tpc.core.expr import ONE, ZERO, Expr
+from tpc.core.names import is_part
 from tpc.core.printer import print_expr
 from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
 from tpc.emit import python as py
@@ -94,7 +95,7 @@ class Opening:
         lines += [Assign((f"size{suffix}",), Py(f"points{suffix}.shape[1]")) for suffix in suffixes]
         for k, suffix in enumerate(suffixes):
             members = ", ".join(
-                name for name, sector in self.sectors.vectors.items() if sector == k and "$" not in name
+                name for name, sector in self.sectors.vectors.items() if sector == k and not is_part(name)
             )
             lines += [
                 self._inner(suffix, f"E ab, in the sector of {members}."),

@@ -124,10 +124,10 @@ class Start:
         """Scalars are called by their own names, or by what they are the start of."""
         out, given = {}, dict(self.choice.values)
         for s in self.initial.scalars:
-            own = next((name for name in (s.name, s.of, s.of.partition("$")[0]) if name in given), None)
-            if own is not None:
-                out[s.name] = given[own]
-        known = {name for s in self.initial.scalars for name in (s.name, s.of, s.of.partition("$")[0])}
+            called = next((name for name in s.called if name in given), None)
+            if called is not None:
+                out[s.name] = given[called]
+        known = {name for s in self.initial.scalars for name in s.called}
         missing = [s.name for s in self.initial.scalars if s.name not in out]
         errors = [catalogue.scaling.missing_start(missing)] if missing else []
         errors += [

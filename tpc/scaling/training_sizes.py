@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from tpc.core.names import is_part_of
 from tpc.scaling.equations import Circuit, initial
 from tpc.scaling.sizes import NIL, ZERO, Algebra, Env, SizeNode, Sizes, join_sizes
 
@@ -108,7 +109,7 @@ def _resized(circuit: Circuit, env: Env, out: str, forward: Collection[str]) -> 
 
     Parts of its own line that lowering has named are included.
     """
-    parts = [d for d in circuit.definitions if d.family.startswith(f"{out}$") and d.family not in forward]
+    parts = [d for d in circuit.definitions if is_part_of(d.family, out) and d.family not in forward]
     for family in dict.fromkeys(d.family for d in parts):
         env.now[family] = _of([d.node for d in parts if d.family == family], env)
     return _of([d.node for d in circuit.definitions if d.family == out], env)
