@@ -12,12 +12,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
+from tpc.core.brackets import compared
 from tpc.core.expr import (
-    ONE,
     ZERO,
     Add,
-    Call,
-    Compare,
     Expr,
     Gather,
     Index,
@@ -114,19 +112,10 @@ def _split(
 
 def _row(x: Expr, variable: str) -> Gather | None:
     """j, if `x` is `where(k <= j, where(k >= j, 1, 0), 0)`, and j is read at affine indices."""
-    own = Position(Affine.var(variable))
-    match x:
-        case Call(
-            "where",
-            (
-                Compare("<=", below, Value(Ref(name, index), False) as row),
-                Call("where", (above, *inner)),
-                *outer,
-            ),
-        ):
-            if below == own and above == Compare(">=", own, row) and (inner, outer) == ([ONE, ZERO], [ZERO]):
-                affine = tuple(i for i in index if isinstance(i, Affine))
-                return Gather(name, affine) if len(affine) == len(index) else None
+    match compared(x):
+        case Position(position), Value(Ref(name, index), False) if position == Affine.var(variable):
+            affine = tuple(i for i in index if isinstance(i, Affine))
+            return Gather(name, affine) if len(affine) == len(index) else None
     return None
 
 

@@ -78,32 +78,18 @@ class Start:
         """The table [N, N] of what the outputs of the covariances' program are, or their errors."""
         import jax.numpy as jnp
 
-        rows = []
-        for a in self.initial.scalars:
-            row = []
-            for b in self.initial.scalars:
-                if (a.name, b.name) in self.initial.blocks:
-                    block = blocks[self.initial.blocks[a.name, b.name]].reshape(a.size, b.size)
-                elif (b.name, a.name) in self.initial.blocks:
-                    block = blocks[self.initial.blocks[b.name, a.name]].reshape(b.size, a.size).T
-                else:
-                    block = jnp.zeros((a.size, b.size), self.evaluator.plan.dtype)
-                row.append(block)
-            rows.append(jnp.concatenate(row, axis=1))
-        return jnp.concatenate(rows)
-
-    @property
-    def size(self) -> int:
-        """How many scalars there are, N."""
-        return sum(s.size for s in self.initial.scalars)
+        slices, size = self.initial.slices, self.initial.size
+        table = jnp.zeros((size, size), self.evaluator.plan.dtype)
+        for (a, b), name in self.initial.blocks.items():
+            at, to = slices[a], slices[b]
+            block = blocks[name].reshape(at.stop - at.start, to.stop - to.start)
+            table = table.at[to, at].set(block.T).at[at, to].set(block)
+        return table
 
     def split(self, flat: Any) -> dict[str, Any]:
         """The families by name, of an array [N]."""
-        out, start = {}, 0
-        for s in self.initial.scalars:
-            out[s.name] = flat[start : start + s.size].reshape(s.shape)
-            start += s.size
-        return out
+        slices = self.initial.slices
+        return {s.name: flat[slices[s.name]].reshape(s.shape) for s in self.initial.scalars}
 
     def values(self, inputs: Mapping[str, Any], seed: int = 0) -> dict[str, Any]:
         """The scalars by name; where they are integrated over, 0, their mean.
@@ -113,12 +99,12 @@ class Start:
         if self.choice.how == "given":
             return self._given()
         if self.choice.how in ("zero", "integrated"):
-            return self.split(np.zeros(self.size))
+            return self.split(np.zeros(self.initial.size))
         return self.drawn(symmetric_root(self.covariance(inputs, seed)))
 
     def drawn(self, root: Any) -> dict[str, Any]:
         """The scalars that the choice's seed draws, by the root of their covariance."""
-        return self.split(root @ np.random.default_rng(self.choice.seed).standard_normal(self.size))
+        return self.split(root @ np.random.default_rng(self.choice.seed).standard_normal(self.initial.size))
 
     def _given(self) -> dict[str, Any]:
         """Scalars are called by their own names, or by what they are the start of."""

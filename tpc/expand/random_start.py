@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import accumulate, pairwise, product
 from math import prod
 
 from tpc.core.affine import Affine
@@ -63,6 +63,17 @@ class Initial:
     blocks: dict[tuple[str, str], str]
     # of each family, the vectors of that program whose means, times √n, they are
     summands: dict[str, str]
+
+    @property
+    def size(self) -> int:
+        """How many scalars there are, N."""
+        return sum(s.size for s in self.scalars)
+
+    @property
+    def slices(self) -> dict[str, slice]:
+        """Where each family is among all of them."""
+        ends = [*accumulate((s.size for s in self.scalars), initial=0)]
+        return {s.name: slice(*at) for s, at in zip(self.scalars, pairwise(ends), strict=True)}
 
 
 def without_initial(program: Program, names: Collection[str]) -> Program:
