@@ -11,7 +11,7 @@ LINK = "$"  # before the number of a part, which no name of the user's has
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class SplitName:
     """What is called `base`, or, of what has no name of its own, a part of that: `h$1`, `h$1$2`."""
 
     base: str
@@ -19,9 +19,9 @@ class Name:
     part: str | None = None
 
     @staticmethod
-    def of(text: str) -> Name:
+    def of(text: str) -> SplitName:
         base, link, part = text.partition(LINK)
-        return Name(base, part if link else None)
+        return SplitName(base, part if link else None)
 
     def __str__(self) -> str:
         return self.base if self.part is None else f"{self.base}{LINK}{self.part}"
@@ -64,7 +64,7 @@ def free_part(base: str, taken: Container[str]) -> str:
 
 def part(name: str, taken: set[str], link: str = LINK) -> str:
     """A name that is not taken, and is now, for a part of what has a name: `name$1`, `name$2`, …"""
-    found = numbered(f"{Name.of(name).base}{link}", taken)
+    found = numbered(f"{SplitName.of(name).base}{link}", taken)
     taken.add(found)
     return found
 

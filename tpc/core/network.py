@@ -11,11 +11,11 @@ from fractions import Fraction
 from typing import Literal
 
 from tpc.core.exponent import Exponent
-from tpc.core.names import Name
+from tpc.core.names import SplitName
 
 # the input that every update is multiplied with, where a program is opened
-LEARNING = str(Name("learning", ""))
-C = str(Name("c", ""))
+LEARNING = str(SplitName("learning", ""))
+C = str(SplitName("c", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def exponent_input(letter: str, place: int) -> str:
 
     Its name without the mark is the exponent's.
     """
-    return str(Name(f"{letter}{place + 1}", ""))
+    return str(SplitName(f"{letter}{place + 1}", ""))
 
 
 def exponent_inputs(weights: int) -> list[str]:

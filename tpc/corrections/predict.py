@@ -12,7 +12,7 @@ import numpy as np
 from tpc.core.calculus import NotDifferentiableError
 from tpc.core.given import require_whole
 from tpc.core.inputs import bind_inputs
-from tpc.core.names import Name
+from tpc.core.names import SplitName
 from tpc.core.program import Program
 from tpc.corrections.by_points import Derived, derived, without
 from tpc.corrections.coefficients import TooLargeError
@@ -145,7 +145,7 @@ def _expansion(program: Program, request: Request, limit: Result | None) -> Root
     given = None if limit is None else limit.start
     choice = choice_of(request.initial, program.name) if given is None else given.choice
     if choice.how == "integrated":
-        names = tuple(Name.of(s.of).base for s in found.initial.scalars)
+        names = tuple(SplitName.of(s.of).base for s in found.initial.scalars)
         raise TpcError([catalogue.scaling.no_corrections(names)], program.name, of_program=True)
     return found
 

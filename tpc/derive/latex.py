@@ -10,7 +10,7 @@ from typing import Any
 from tpc.core.expr import Expr
 from tpc.core.functions import elementwise
 from tpc.core.greek import LETTERS, spelled
-from tpc.core.names import LINK, Name
+from tpc.core.names import LINK, SplitName
 from tpc.core.places import IndexRange
 from tpc.core.spectral import SPECTRAL
 from tpc.derive.formula import Equation, ZFormula, ZInput
@@ -38,7 +38,7 @@ RELATIONS = {"<=": r"\le", ">=": r"\ge", "~": r"\sim"}
 
 def latex_name(name: str) -> str:
     """An identifier: Greek letters as such, `dh` like a differential, other long names as words."""
-    base, number = Name.of(name).base, Name.of(name).part
+    base, number = SplitName.of(name).base, SplitName.of(name).part
     if number is not None:
         return f"{latex_name(base)}^{{({number.replace(LINK, '.')})}}"
     if name == "omicron":

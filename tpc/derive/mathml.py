@@ -12,7 +12,7 @@ from typing import Any
 
 from tpc.core.expr import Expr
 from tpc.core.greek import LETTERS
-from tpc.core.names import LINK, Name
+from tpc.core.names import LINK, SplitName
 from tpc.derive.formula import Equation, ZFormula, ZInput
 from tpc.derive.nodes import Dot, Hat, Z
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
@@ -43,7 +43,7 @@ class MathML(Notation):
     """Signs and numbers that a notation puts between its parts are bare text, until `whole` wraps them."""
 
     def name(self, name: str) -> str:
-        base, number = Name.of(name).base, Name.of(name).part
+        base, number = SplitName.of(name).base, SplitName.of(name).part
         if number is not None:
             return tag("msup", self.name(base), element("mi", f"({number.replace(LINK, '.')})"))
         return element("mi", LETTERS.get(name, name))

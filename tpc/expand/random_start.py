@@ -12,7 +12,7 @@ from math import prod
 
 from tpc.core.affine import Affine
 from tpc.core.expr import ONE, ZERO, Expr, Gather, Ref, Value, divide, mul, number, power, values
-from tpc.core.names import Name, distinct
+from tpc.core.names import SplitName, distinct
 from tpc.core.passes import rewrite, without_unused
 from tpc.core.places import rounds
 from tpc.core.program import (
@@ -49,7 +49,7 @@ class Scalars:
     @property
     def called(self) -> tuple[str, ...]:
         """What users may call them: by their own name, or by what they are the start of."""
-        return self.name, self.of, Name.of(self.of).base
+        return self.name, self.of, SplitName.of(self.of).base
 
 
 @dataclass(frozen=True)

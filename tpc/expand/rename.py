@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from tpc.core.composed import COMPOSED
 from tpc.core.functions import CONSTANTS, FUNCTIONS
-from tpc.core.names import Name, distinct, free_part, is_part
+from tpc.core.names import SplitName, distinct, free_part, is_part
 from tpc.core.printer import print_fraction
 from tpc.core.program import Family, Program, instructions
 
@@ -118,7 +118,7 @@ def _powers_by_family(terms: Iterable[TermName]) -> dict[str, list[Fraction]]:
 
 
 def _settled(term: TermName, order: int, taken: set[str]) -> str:
-    base = Name.of(term.family).base
+    base = SplitName.of(term.family).base
     if term.kind == PART:
         return free_part(base, taken)
     return distinct(f"{base}0" if term.kind else f"δ{order if order > 1 else ''}{term.family}", taken)

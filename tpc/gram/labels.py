@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Call, Delta, Expr, Ref, Value, replace, walk
-from tpc.core.names import Name, is_part, is_part_of
+from tpc.core.names import SplitName, is_part, is_part_of
 from tpc.core.printer import print_expr
 from tpc.gram.marked_variables import without_marks
 
@@ -16,7 +16,7 @@ ARRAY = "E"  # what arrays are parts of, before they have names that say what th
 
 
 def array_name(number: int) -> str:
-    return str(Name(ARRAY, str(number)))
+    return str(SplitName(ARRAY, str(number)))
 
 
 def is_array(name: str) -> bool:

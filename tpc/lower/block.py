@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Ref, Value, values, walk
-from tpc.core.names import Name, Together, free_part
+from tpc.core.names import SplitName, Together, free_part
 from tpc.core.program import (
     Family,
     For,
@@ -87,7 +87,7 @@ class Block:
         """
         while True:
             self.counts[base] = self.counts.get(base, 0) + 1
-            name = str(Name(base, str(self.counts[base])))
+            name = str(SplitName(base, str(self.counts[base])))
             if name not in self.made and name not in self.taken:
                 return name
 

@@ -27,7 +27,7 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.functions import is_defined
-from tpc.core.names import Name
+from tpc.core.names import SplitName
 from tpc.core.traverse import NotWholeError, free_variables, index_variables, ref_variables, substitute
 
 MAX_TERMS = 32  # an expression that comes to more is left as it is
@@ -86,7 +86,7 @@ class MultilinearExpansion:
         raise NotMultilinearError
 
     def _fresh(self, variable: str) -> str:
-        return str(Name(Name.of(variable).base, str(next(self.count))))
+        return str(SplitName(SplitName.of(variable).base, str(next(self.count))))
 
     def _scalar(self, x: Expr) -> Term:
         """A scalar as one term: sums and products are taken apart as far as they are that."""

@@ -7,7 +7,7 @@ from itertools import chain, count, islice
 
 from tpc.core.composed import COMPOSED
 from tpc.core.functions import CONSTANTS, FUNCTIONS
-from tpc.core.names import Name, Together, free_part
+from tpc.core.names import SplitName, Together, free_part
 from tpc.syntax import tree
 from tpc.syntax.layout import RESERVED
 from tpc.syntax.walk import walk
@@ -39,7 +39,7 @@ class Names:
         return {*declared, *RESERVED, *CONSTANTS}
 
     def fresh(self, wish: str) -> str:
-        base = Name.of(wish).base
+        base = SplitName.of(wish).base
         taken = Together((self.taken, FUNCTIONS, COMPOSED))
         name = free_part(base, taken) if base in taken else base
         self.taken.add(name)
