@@ -15,6 +15,7 @@ from tpc.core.program import Instruction, MatMul, Moment, Nonlin, OuterMul, Oute
 from tpc.core.storage import Leaf, Node, Region, Storage, ranges
 from tpc.emit import python as py
 from tpc.emit.comments import Comments
+from tpc.emit.conditions import with_named_conditions
 from tpc.emit.excluded import doubtful_families, finite_branches
 from tpc.emit.formulas import Expressions
 from tpc.emit.identifiers import Identifiers, fixed_name, local_name
@@ -185,16 +186,16 @@ class Body:
             self._store(leaf, self.expressions.table_product(op, frame), frame)
             return
         phi = finite_branches(op.phi, self.doubtful)
-        if isinstance(op, Nonlin):
-            value = self.expressions.vector(phi, frame, around, self.suffix(op.out.name))
-        elif isinstance(op, OuterNonlin):
-            if op.out.name in self.expressions.factored:
-                grow(self.expressions, op, frame)
-            value = self.expressions.table(op.out.name, phi, frame, around)
-        elif isinstance(op, Moment):
-            value = self.expressions.moment(phi, frame, around)
-        else:
-            value = self.expressions.value(phi, frame, around)
+        if op.out.name not in self.expressions.factored:
+            name = local_name(op.out.name, op.out.index)
+            phi = with_named_conditions(self, name, phi, frame, around)
+        if isinstance(op, OuterNonlin) and op.out.name in self.expressions.factored:
+            grow(self.expressions, op, frame)
+        value = (
+            self.expressions.moment(phi, frame, around)
+            if isinstance(op, Moment)
+            else self.expressions.entrywise(op, phi, frame, around)
+        )
         self._store(leaf, value, frame)
 
     def _matmul(self, leaf: Leaf, op: MatMul, frame: Frame) -> None:

@@ -175,6 +175,8 @@ def pointwise(body: Body, region: Region, frame: Frame) -> bool:
     held = frame.target(leaf.op.out) if isinstance(leaf, Leaf) and len(nest[-1].body) == 1 else None
     if held is None or not isinstance(leaf, Leaf):
         return False
+    by_axis = [r for i in held.rest(leaf.op.out) for r in nest if i == Affine.var(r.variable)]
+    nest = by_axis if len(by_axis) == len(nest) else nest
     complete = covered(held, leaf.op.out, nest, frame)
     lie = stacking(leaf, region, body.parts.storage[leaf.op.out.name])
     if not complete:
