@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Gather, Index, Ref
+from tpc.core.expr import Index, Ref
 from tpc.core.program import MatMul
 from tpc.core.storage import Leaf, Region
 from tpc.core.traverse import index_variables
@@ -17,6 +17,7 @@ from tpc.emit import python as py
 from tpc.emit.identifiers import local_name
 from tpc.emit.python import Assign, Py
 from tpc.emit.scopes import Frame, Held
+from tpc.emit.sums import in_order
 
 if TYPE_CHECKING:
     from tpc.emit.body import Body
@@ -141,15 +142,7 @@ def along(held: Held, ref: Ref, nest: Sequence[Region]) -> bool:
 
     Every variable of the nest along an axis of its own, in the nest's order.
     """
-    order = [r.variable for r in nest]
-    found: list[str] = []
-    for i in held.rest(ref):
-        moving = index_variables(i) & set(order)
-        if moving:
-            if isinstance(i, Gather) or len(moving) > 1 or (i - Affine.var(next(iter(moving)))).variables:
-                return False
-            found += moving
-    return found == order
+    return in_order(held, ref, [r.variable for r in nest], all_of_them=True)
 
 
 def slice_of(body: Body, held: Held, ref: Ref, nest: Sequence[Region], frame: Frame) -> list[Py]:
