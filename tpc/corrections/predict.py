@@ -27,7 +27,7 @@ from tpc.corrections.started import StartedProgram
 from tpc.corrections.units import root_of
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
-from tpc.evaluate.checkpoint import Kept
+from tpc.evaluate.checkpoint import EvaluationCheckpoint
 from tpc.evaluate.initial import choice_of, require_none
 from tpc.evaluate.result import Result
 from tpc.expand import expand
@@ -274,13 +274,17 @@ def _beyond_all(found: Mapping[str, Derived]) -> list[str]:
     ]
 
 
-def _kept(effort: Effort, given: Mapping[str, np.ndarray], seed: int, folder: Path | None) -> Kept:
+def _kept(
+    effort: Effort, given: Mapping[str, np.ndarray], seed: int, folder: Path | None
+) -> EvaluationCheckpoint:
     """The repeats of derivatives that are done, in the folder if there is one."""
     if folder is None:
-        return Kept()
+        return EvaluationCheckpoint()
     evaluator = effort.evaluator
     told = f"corrections {evaluator.identity} {seed} {effort.directions} {effort.steps}"
-    return Kept.open(folder, evaluator.program.name, digest(told, given), evaluator.plan.repeats)
+    return EvaluationCheckpoint.open(
+        folder, evaluator.program.name, digest(told, given), evaluator.plan.repeats
+    )
 
 
 def _of_points(own: Derived, limit: Result, name: str) -> Correction:

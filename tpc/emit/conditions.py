@@ -11,7 +11,7 @@ from tpc.core.expr import Call, Compare, Expr, Ref, Value, is_vector, replace, w
 from tpc.core.names import SplitName
 from tpc.core.traverse import bound_variables, free_variables
 from tpc.emit.python import Assign
-from tpc.emit.scopes import Frame, Held
+from tpc.emit.scopes import Frame, MemberArray
 
 if TYPE_CHECKING:
     from tpc.emit.body import Body
@@ -34,7 +34,7 @@ def with_named_conditions(
         value = body.expressions.value(condition, frame if values is None else values, ranges)
         frame.statements.append(Assign((identifier,), value))
         family, vector = str(SplitName(identifier, "")), is_vector(condition)
-        frame.held.append(Held(identifier, family, vector, {}, (), (), frame, store=False))
+        frame.held.append(MemberArray(identifier, family, vector, {}, (), (), frame, store=False))
         named: dict[Expr, Expr] = {condition: Value(Ref(family), vector)}
         phi = replace(phi, named.get)
     return phi

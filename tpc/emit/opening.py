@@ -14,7 +14,7 @@ from tpc.emit.excluded import finite_branches
 from tpc.emit.formulas import Expressions
 from tpc.emit.identifiers import Identifiers, chain_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
-from tpc.emit.scopes import BasisChain, Frame, Held
+from tpc.emit.scopes import BasisChain, Frame, MemberArray
 from tpc.emit.sums import positions
 from tpc.plan.gaussians import Layout, Side
 
@@ -203,7 +203,7 @@ class Opening:
     def _given(self, family: str, vector: bool, shape: tuple[int, ...], value: Py, comment: str = "") -> None:
         name, axes = self.names[family], tuple(range(len(shape)))
         self.frame.statements.append(Assign((name,), value, comment))
-        self.frame.held.append(Held(name, family, vector, {}, axes, shape, self.frame, store=False))
+        self.frame.held.append(MemberArray(name, family, vector, {}, axes, shape, self.frame, store=False))
 
     # matrices
 

@@ -18,7 +18,7 @@ from tpc.emit.excluded import finite_branches
 from tpc.emit.formulas import Expressions
 from tpc.emit.identifiers import local_name
 from tpc.emit.python import Py
-from tpc.emit.scopes import Frame, Held
+from tpc.emit.scopes import Frame, MemberArray
 from tpc.emit.stacked import along
 from tpc.emit.sums import depends
 
@@ -121,7 +121,7 @@ class Grid(Frame):
         super().__init__(parent=parent, variables=values)
         self.nest, self.emit, self.points = nest, emit, points
 
-    def find(self, ref: Ref) -> Held:
+    def find(self, ref: Ref) -> MemberArray:
         assert self.parent is not None
         held = self.parent.find(ref)
         places = {r.variable: k for k, r in enumerate(self.nest)}

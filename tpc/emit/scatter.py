@@ -34,7 +34,7 @@ from tpc.core.storage import Leaf, Region, ranges
 from tpc.emit import python as py
 from tpc.emit.excluded import finite_branches
 from tpc.emit.python import Assign, Py
-from tpc.emit.scopes import Frame, Held
+from tpc.emit.scopes import Frame, MemberArray
 from tpc.emit.sums import Loops, depends
 
 if TYPE_CHECKING:
@@ -132,7 +132,12 @@ def at_row(x: Expr, variable: str, row: Gather) -> Expr:
 
 
 def added(
-    emit: Expressions, held: Held, region: Region, additions: Sequence[Addition], frame: Frame, suffix: str
+    emit: Expressions,
+    held: MemberArray,
+    region: Region,
+    additions: Sequence[Addition],
+    frame: Frame,
+    suffix: str,
 ) -> None:
     """Emits the additions to the array, which has one axis, that of the loop.
 
@@ -161,7 +166,7 @@ def added(
     frame.changes(held)
 
 
-def _goes_through(a: Addition, source: Held) -> bool:
+def _goes_through(a: Addition, source: MemberArray) -> bool:
     """Whether the sums go through all of the input that tells the members, in the order of its axes."""
     variables = [v for v, _ in a.loops]
     along = [

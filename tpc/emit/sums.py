@@ -26,7 +26,7 @@ from tpc.core.functions import is_defined
 from tpc.core.traverse import free_variables, index_variables
 from tpc.emit import python as py
 from tpc.emit.python import Py
-from tpc.emit.scopes import Frame, Held
+from tpc.emit.scopes import Frame, MemberArray
 from tpc.emit.whole import as_real
 
 if TYPE_CHECKING:
@@ -192,7 +192,9 @@ class Sums:
 
     # vectors
 
-    def _history(self, vectors: Sequence[Expr], loops: Loops, frame: Frame, ranges: Ranges) -> Held | None:
+    def _history(
+        self, vectors: Sequence[Expr], loops: Loops, frame: Frame, ranges: Ranges
+    ) -> MemberArray | None:
         """The history over whose first steps the sum runs, over all that is kept of each of them.
 
         None if it is something else.
@@ -225,7 +227,9 @@ class Sums:
             return None, None
         return self._over((variable, count), mul(*vectors), frame, ranges), None
 
-    def slice(self, held: Held, ref: Ref, loops: Loops, frame: Frame, ranges: Ranges) -> tuple[Py, int]:
+    def slice(
+        self, held: MemberArray, ref: Ref, loops: Loops, frame: Frame, ranges: Ranges
+    ) -> tuple[Py, int]:
         extents = {v: greatest(n, ranges) for v, n in loops}
         length = extents[loops[0][0]]
         parts = []
@@ -317,7 +321,7 @@ class _Axes(Frame):
             emit,
         )
 
-    def find(self, ref: Ref) -> Held:
+    def find(self, ref: Ref) -> MemberArray:
         assert self.parent is not None
         held = self.parent.find(ref)
         found = [v for i in held.rest(ref) for v in self.order if v in index_variables(i)]
@@ -351,7 +355,7 @@ def _flat(node: Sum) -> tuple[Loops, Expr]:
         body = mul(*others, inner[0].body)
 
 
-def in_order(held: Held, ref: Ref, order: Sequence[str], *, all_of_them: bool = False) -> bool:
+def in_order(held: MemberArray, ref: Ref, order: Sequence[str], *, all_of_them: bool = False) -> bool:
     """Whether these variables, those that occur, run along axes of the array in their order.
 
     Each may be shifted by a number.
