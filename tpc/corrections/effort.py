@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tpc.core.program import Program
 from tpc.corrections.bends import has_moving_bends
 from tpc.corrections.by_points import Steps
-from tpc.corrections.differences import REMEDY, made
+from tpc.corrections.differences import REMEDY, bytes_of_changes
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.emit.emit import emit
@@ -65,7 +65,7 @@ class Effort:
     def memory(self) -> float:
         """Bytes, predicted before anything is compiled: of one evaluation, and all directions."""
         plan, widths = self.evaluator.plan, len(self.evaluator.program.widths)
-        return plan.memory + made(plan.samples, self.steps.count(self.directions), widths)
+        return plan.memory + bytes_of_changes(plan.samples, self.steps.count(self.directions), widths)
 
     @staticmethod
     def of(program: Program, request: Request, *, started: bool = False) -> Effort:

@@ -113,12 +113,12 @@ class Frame:
 
     def find(self, ref: Ref) -> MemberArray:
         """Where a member can be read."""
-        held = self.found(ref)
+        held = self.find_or_none(ref)
         if held is None:
             raise KeyError(str(ref))
         return held
 
-    def found(self, ref: Ref) -> MemberArray | None:
+    def find_or_none(self, ref: Ref) -> MemberArray | None:
         """The innermost and latest place that has a member, None if it is not made yet."""
         for frame in self.outward():
             for held in reversed(frame.held):
