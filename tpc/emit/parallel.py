@@ -184,7 +184,7 @@ class Parallel:
                 )
                 inner.held.append(local)
                 parts = [py.FULL] * position + [py.part(shift.const, region.greatest, held.shape[axis])]
-                local.packed = held.packed and all(part.text == ":" for part in parts)
+                local.packed = held.packed and all(map(py.is_full, parts))
                 found[held, axis, index] = (
                     local,
                     py.name(held.name) if local.packed else held.part(parts),

@@ -15,6 +15,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.evaluate.choice import Choice, Started
 from tpc.expand.random_start import Initial
+from tpc.machine.precision import is_traced
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
@@ -66,13 +67,8 @@ class Start:
 
         A JAX function of the inputs, which are the program's.
         """
-        import jax
-
-        known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(dict(inputs)))
-        blocks = self.evaluator.functions(
-            tuple(self.initial.blocks.values()), seed=seed, at=inputs if known else None
-        )(inputs)
-        return self.assembled(blocks)
+        names, at = tuple(self.initial.blocks.values()), None if is_traced(dict(inputs)) else inputs
+        return self.assembled(self.evaluator.functions(names, seed=seed, at=at)(inputs))
 
     def assembled(self, blocks: Mapping[str, Any]) -> Any:
         """The table [N, N] of what the outputs of the covariances' program are, or their errors."""
