@@ -15,11 +15,11 @@ from tpc.core.program import Instruction, MatMul, Moment, Nonlin, OuterMul, Oute
 from tpc.core.storage import Leaf, Node, Region, Storage, ranges
 from tpc.emit import python as py
 from tpc.emit.comments import Comments
-from tpc.emit.conditions import with_named_conditions
 from tpc.emit.excluded import doubtful_families, finite_branches
 from tpc.emit.formulas import Expressions
 from tpc.emit.identifiers import Identifiers, fixed_name, local_name
 from tpc.emit.in_factors import grow, kept_grams
+from tpc.emit.named_conditions import with_named_conditions
 from tpc.emit.parallel import Parallel
 from tpc.emit.python import Assign, Def, Py, Return
 from tpc.emit.scopes import BasisChain, Frame, MemberArray
@@ -188,7 +188,7 @@ class Body:
         phi = finite_branches(op.phi, self.doubtful)
         if op.out.name not in self.expressions.factored:
             name = local_name(op.out.name, op.out.index)
-            phi = with_named_conditions(self, name, phi, frame, around)
+            phi = with_named_conditions(self.expressions, name, phi, frame, around)
         if isinstance(op, OuterNonlin) and op.out.name in self.expressions.factored:
             grow(self.expressions, op, frame)
         value = (

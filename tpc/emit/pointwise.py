@@ -13,10 +13,10 @@ from tpc.core.spectral import SpectralMap
 from tpc.core.storage import Leaf, Region, ranges
 from tpc.core.traverse import index_variables, ref_variables
 from tpc.emit import python as py
-from tpc.emit.conditions import with_named_conditions
 from tpc.emit.excluded import finite_branches
 from tpc.emit.formulas import Expressions
 from tpc.emit.identifiers import local_name
+from tpc.emit.named_conditions import with_named_conditions
 from tpc.emit.python import Py
 from tpc.emit.scopes import Frame, MemberArray
 from tpc.emit.stacked import along
@@ -53,7 +53,7 @@ def on_whole_arrays(body: Body, leaf: Leaf, nest: Sequence[Region], frame: Frame
     around = ranges(leaf.around)
     loops = {r.variable for r in nest}
     name = local_name(op.out.name, [i for i in op.out.index if not index_variables(i) & loops])
-    phi = with_named_conditions(body, name, phi, frame, around, grid)
+    phi = with_named_conditions(body.expressions, name, phi, frame, around, grid)
     return body.expressions.entrywise(op, phi, grid, around)
 
 

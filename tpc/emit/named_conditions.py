@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from tpc.core.affine import Ranges
 from tpc.core.brackets import compared
 from tpc.core.expr import Call, Compare, Expr, Ref, Value, is_vector, replace, walk
 from tpc.core.names import SplitName
 from tpc.core.traverse import bound_variables, free_variables
+from tpc.emit.formulas import Expressions
 from tpc.emit.python import Assign
 from tpc.emit.scopes import Frame, MemberArray
-
-if TYPE_CHECKING:
-    from tpc.emit.body import Body
 
 FEWEST, SHORT = 3, 6  # times, and nodes, below which a condition is written where it stands
 
 
 def with_named_conditions(
-    body: Body, name: str, phi: Expr, frame: Frame, ranges: Ranges, values: Frame | None = None
+    expressions: Expressions, name: str, phi: Expr, frame: Frame, ranges: Ranges, values: Frame | None = None
 ) -> Expr:
     """`phi`, with such conditions as values that stand in the frame.
 
@@ -30,8 +27,8 @@ def with_named_conditions(
     for condition in _repeated(phi):
         if free_variables(condition) & bound:
             continue
-        identifier = body.names.fresh(f"where_{name}")
-        value = body.expressions.value(condition, frame if values is None else values, ranges)
+        identifier = expressions.names.fresh(f"where_{name}")
+        value = expressions.value(condition, frame if values is None else values, ranges)
         frame.statements.append(Assign((identifier,), value))
         family, vector = str(SplitName(identifier, "")), is_vector(condition)
         frame.held.append(MemberArray(identifier, family, vector, {}, (), (), frame, store=False))
