@@ -71,6 +71,20 @@ def is_pointwise(body: ast.expr) -> bool:
 APART = ast.MatMult | ast.Subscript
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_condition_that_is_used_often_has_a_name(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    (limit,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "limit")
+    for line in (node for node in ast.walk(limit) if isinstance(node, ast.Assign)):
+        calls = [node for node in ast.walk(line) if isinstance(node, ast.Call)]
+        conditions = [node.args[0] for node in calls if ast.unparse(node.func) == "jnp.where"]
+        longer = [ast.unparse(x) for x in conditions if sum(1 for _ in ast.walk(x)) > LONG]
+        assert all(count < 3 for count in Counter(longer).values()), longer
+
+
+LONG = 20  # nodes, names in brackets among them
+
+
 def test_a_bracket_is_one_comparison():
     source = tpc.load(CASES[0].parents[3] / "programs/architectures/batchnorm.tp").compile(samples=64).source
     assert "jnp.where(jnp.arange(4)[:, None] == jnp.arange(4)[:, None, None], 1.0, 0.0)" in source

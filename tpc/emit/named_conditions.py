@@ -38,7 +38,7 @@ def with_named_conditions(
 
 
 def _repeated(phi: Expr) -> list[Compare]:
-    """The outermost first, of which none has another."""
+    """Those of which others are parts first; brackets are no conditions."""
     brackets = {part for x in walk(phi) if compared(x) is not None for part in walk(x)}
     conditions = Counter(
         x.args[0] for x in walk(phi) if isinstance(x, Call) and x.function == "where" and x not in brackets
