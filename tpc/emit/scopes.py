@@ -49,7 +49,8 @@ class MemberArray:
             extents += map(py.name, self.sizes if self.vector else ())
             make = "history" if self.blocks else "jnp.zeros" if self.vector else "jnp.ones"
             value = py.call(make, py.tuple_of(extents) if extents else Py("()"), py.name("dtype"))
-            self.frame.prologue.append(Assign((self.name,), value))
+            comment = "" if self.vector else "set below; ones, which have logarithms"
+            self.frame.prologue.append(Assign((self.name,), value, comment))
             self.pending = False
 
     @property
