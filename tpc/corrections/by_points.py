@@ -83,7 +83,7 @@ class Slopes:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the output."""
+        """The shape of the output."""
         return self.whole.shape[2:]
 
     def products(self, other: Slopes) -> np.ndarray:

@@ -33,7 +33,7 @@ class Differences:
     half_bend: Mapping[str, np.ndarray]
 
     def along(self, some: slice) -> Differences:
-        """Those in some of the directions."""
+        """The differences in some of the directions."""
         slope, bend = ({name: a[some] for name, a in part.items()} for part in (self.slope, self.half_bend))
         return Differences(self.centre, slope, bend)
 

@@ -125,7 +125,7 @@ def require_few_terms(program: Program) -> None:
 
 
 def powers_of_widths(x: Expr) -> Iterator[Fraction]:
-    """Those in an expression, one for each place."""
+    """The powers of widths in an expression, one for each place."""
     match x:
         case Extent():
             yield Fraction(1)
