@@ -4,10 +4,12 @@ import itertools
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tpc
 from tpc.core.affine import Affine
-from tpc.core.names import distinct, fresh, numbered, part
+from tpc.core.names import SplitName, distinct, free_part, fresh, is_part, is_part_of, numbered, part
 from tpc.core.passes import needed_for, renamed, without_unused
 from tpc.core.places import IndexRange, in_rounds, may_make, may_meet, rounds, shared, sites_of
 from tpc.core.wellformed import verified
@@ -99,3 +101,11 @@ def test_other_names():
     assert renamed(new, {"y": "x", "d": "c"}) == program
     assert all(o.ref.name == "d" for o in new.outputs)
     assert list(itertools.chain(*(g.names for g in new.gaussians))) == ["x0"]
+
+
+@given(st.text("ab", min_size=1), st.none() | st.text("12$"))
+def test_names_come_apart_into_what_they_are_made_of(base, number):
+    name = str(SplitName(base, number))
+    assert SplitName.of(name) == SplitName(base, number)
+    assert is_part(name) == (number is not None)
+    assert is_part_of(free_part(name, {f"{name}$1"}), name)

@@ -40,7 +40,7 @@ from tpc.emit.docstring import MOST_LINES, docstring
 from tpc.emit.excluded import doubtful_families, finite_branches
 from tpc.emit.formulas import Expressions
 from tpc.emit.identifiers import Identifiers
-from tpc.emit.scopes import Frame, Held
+from tpc.emit.scopes import Frame, MemberArray
 from tpc.plan.space import Linear, Nodes, degree
 
 NUMPY = Namespace(np, scipy.special)
@@ -57,7 +57,7 @@ def written(x, space=None):
     """The emitted text of an expression of the vectors x and y, the scalars c and k, and the variable t."""
     frame = Frame(variables={"t": "t"})
     for name in (*POINTS, *SCALARS):
-        frame.held.append(Held(name, name, name in POINTS, {}, (), (), frame))
+        frame.held.append(MemberArray(name, name, name in POINTS, {}, (), (), frame))
     emit = Expressions(space or Nodes(), Identifiers())
     return (emit.vector if space is None and has_vector(x) else emit.value)(x, frame, RANGES).text
 
@@ -153,7 +153,7 @@ def test_formulas_are_written_as_by_hand(x, text):
 def test_a_linear_space_writes_products_of_coefficients():
     """In coefficients a number stands for a multiple of the constant function."""
     frame = Frame()
-    frame.held = [Held(n, n, n != "c", {}, (), (), frame) for n in ("x", "y", "c")]
+    frame.held = [MemberArray(n, n, n != "c", {}, (), (), frame) for n in ("x", "y", "c")]
     emit = Expressions(Linear(), Identifiers())
     assert emit.vector(add(X, number(2)), frame, ()).text.replace(" ", "") in ("2*one+x", "x+2*one")
     assert emit.vector(mul(C, X), frame, ()).text == "c*x"

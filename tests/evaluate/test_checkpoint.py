@@ -101,7 +101,7 @@ def test_interrupted_before_repeats_begin(evaluator, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tpc.evaluate.stages.Kept.open", interrupted)
+    monkeypatch.setattr("tpc.evaluate.stages.EvaluationCheckpoint.open", interrupted)
     with pytest.raises(
         KeyboardInterrupt, match="interrupted after 0 of 5 repeats, before there is anything to report"
     ):

@@ -8,7 +8,7 @@ import pytest
 import tpc
 from tests.evaluate.programs import two_layers
 from tpc.diagnostics.diagnostic import TpcError
-from tpc.evaluate.checkpoint import Kept
+from tpc.evaluate.checkpoint import EvaluationCheckpoint
 from tpc.evaluate.side_by_side import ROOM, compute, workers
 
 PROGRAM, INPUTS = two_layers(3)
@@ -33,7 +33,7 @@ def test_side_by_side_are_the_repeats_one_by_one(evaluator, monkeypatch):
 
 def test_only_what_is_missing_is_computed(evaluator, monkeypatch):
     monkeypatch.setattr("tpc.evaluate.side_by_side.processors", lambda: 3)
-    kept, given = Kept(), evaluator.module.prepared(INPUTS)
+    kept, given = EvaluationCheckpoint(), evaluator.module.prepared(INPUTS)
     kept[1] = there = evaluator.module.evaluated(given, *evaluator.module.draw(8, 0))
     with kept.running:
         compute(evaluator.module, evaluator.plan, given, 7, kept, None, evaluator.plan.memory)

@@ -3,10 +3,12 @@
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tpc
 from tpc.expand import expand
-from tpc.expand.rename import Meaning, notes_on
+from tpc.expand.rename import PART, START, Meaning, TermName, notes_on
 
 HEAD = "width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\n"
 ZERO, HALF = Fraction(0), Fraction(1, 2)
@@ -56,3 +58,40 @@ def test_a_choice_is_as_large_as_the_larger_of_its_sides():
     text = HEAD + "x = u*where(v > 0, n^(-1/2)*u, n^(-1)*u)\noutput q = n^(1/2)*mean(x)\n"
     q = tpc.parse(text).compile(method="nodes", samples=512, repeats=4)({})["q"]
     assert abs(float(q.value) - 0.5) < 5 * float(q.stderr) + 1e-9
+
+
+@given(
+    st.text("hδ$1", min_size=1),
+    st.builds(Fraction, st.integers(-99, 99), st.integers(1, 9)),
+    st.sampled_from([("", None), (START, None), (PART, None), (PART, 0), (PART, 12)]),
+)
+def test_names_of_terms_come_apart_into_what_they_are_made_of(family, power, kind):
+    name = TermName(family, power, *kind)
+    assert TermName.is_one(str(name))
+    assert TermName.of(str(name)) == name
+
+
+SEVERAL = """width n
+vector v : n ~ N(0, 1)
+vector w : n ~ N(0, 1)
+u = w + v/2
+z = v + u/n
+table A : n x n = tanh(outer(u, v))/n + sin(outer(u, v))/n^2
+table B : n x n = tanh(outer(u, v))/n^2
+h[1] = A @ z
+h[2] = B @ z
+f = n*mean(h[1]*u)
+g = n^2*mean(h[2]*u)
+output f
+output g
+"""
+
+
+def test_products_of_several_terms_of_a_table_have_names():
+    """h[1] has two products of order n^(-2), of which notes say nothing."""
+    limit = expand(tpc.parse(SEVERAL)).limit
+    assert "h$1 = A @ u" in str(limit)
+    assert "h$2 = δA @ v" in str(limit)
+    outputs = tpc.parse(SEVERAL).compile(samples=256)().outputs
+    assert outputs["f"].value == pytest.approx(outputs["g"].value, rel=1e-12)
+    assert "$" not in "".join(tpc.parse(SEVERAL).derive().notes)

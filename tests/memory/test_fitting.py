@@ -44,13 +44,13 @@ def test_fewer_seeds_where_less_is_free(monkeypatch):
     alone = program.simulate(width=16, seeds=12)
     three = finite_program.FiniteProgram.of(program, {}, 16, "float64", "auto").memory(3)
     monkeypatch.setattr(finite_program, "free_of_devices", lambda devices=1: 1.2 * three)
-    groups, real = [], seeds.Checkpoint.add
+    groups, real = [], seeds.SeedCheckpoint.add
 
     def add(self, seeds, outputs):
         groups.append(len(seeds))
         real(self, seeds, outputs)
 
-    monkeypatch.setattr(seeds.Checkpoint, "add", add)
+    monkeypatch.setattr(seeds.SeedCheckpoint, "add", add)
     assert np.array_equal(program.simulate(width=16, seeds=12).outputs["a"], alone.outputs["a"])
     assert 1 <= max(groups) <= 3
     monkeypatch.setattr(finite_program, "free_of_devices", lambda devices=1: three / 6)

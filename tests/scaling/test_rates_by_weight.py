@@ -65,8 +65,8 @@ def test_those_of_mup_are_mup(update, rates):
     layers = classify(tpc.parse(own)).layers
     named = classify(tpc.parse(TEXT.format("mup", update))).layers
     wanted = (MUP | rates)["c"], (MUP | rates)["d"]
-    assert [w.entrywise for w in layers] == [*zip(*wanted, strict=True)]
-    assert all(a.entrywise == b.entrywise for a, b in zip(layers, named, strict=True) if b.entrywise)
+    assert [w.rate for w in layers] == [*zip(*wanted, strict=True)]
+    assert all(a.rate == b.rate for a, b in zip(layers, named, strict=True) if b.rate)
 
 
 def test_nothing_changes_along_the_symmetry():

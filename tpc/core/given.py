@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from tpc.core.greek import normalise
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
+from tpc.machine.precision import is_traced
 
 
 def whole_number(value: Any) -> int | None:
@@ -111,12 +111,6 @@ def _unmasked(value: Any) -> Any:
     if np.ma.is_masked(value):
         raise MaskedError("some are masked")
     return value.filled(0)
-
-
-def is_traced(value: Any) -> bool:
-    """Whether there is an array in it that JAX only traces, of which there are no numbers yet."""
-    jax = sys.modules.get("jax")  # what it made is there only if it is
-    return jax is not None and any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value))
 
 
 class TracedError(TypeError):

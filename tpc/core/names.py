@@ -1,4 +1,4 @@
-"""Names that nothing has yet."""
+"""What names are made of, and names that nothing has yet."""
 
 from __future__ import annotations
 
@@ -7,6 +7,24 @@ from dataclasses import dataclass
 from itertools import count
 
 LETTERS = ("s", "r", "q", "p", "l", "m")
+LINK = "$"  # before the number of a part, which no name of the user's has
+
+
+@dataclass(frozen=True, slots=True)
+class SplitName:
+    """What is called `base`, or, of what has no name of its own, a part of that: `h$1`, `h$1$2`."""
+
+    base: str
+    # None of the whole
+    part: str | None = None
+
+    @staticmethod
+    def of(text: str) -> SplitName:
+        base, link, part = text.partition(LINK)
+        return SplitName(base, part if link else None)
+
+    def __str__(self) -> str:
+        return self.base if self.part is None else f"{self.base}{LINK}{self.part}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +47,24 @@ def distinct(wish: str, taken: Container[str], link: str = "_") -> str:
     return wish if wish not in taken else numbered(f"{wish}{link}", taken, 2)
 
 
-def part(name: str, taken: set[str], link: str = "$") -> str:
+def is_part(name: str) -> bool:
+    """Whether a name is that of a part of something."""
+    return LINK in name
+
+
+def is_part_of(name: str, whole: str) -> bool:
+    """Whether a name is that of a part of what is called `whole`, which may be a part itself."""
+    return name.startswith(f"{whole}{LINK}")
+
+
+def free_part(base: str, taken: Container[str]) -> str:
+    """The first of `base$1`, `base$2`, … that is not taken."""
+    return numbered(f"{base}{LINK}", taken)
+
+
+def part(name: str, taken: set[str], link: str = LINK) -> str:
     """A name that is not taken, and is now, for a part of what has a name: `name$1`, `name$2`, …"""
-    found = numbered(f"{name.partition('$')[0]}{link}", taken)
+    found = numbered(f"{SplitName.of(name).base}{link}", taken)
     taken.add(found)
     return found
 

@@ -11,9 +11,11 @@ from fractions import Fraction
 from typing import Literal
 
 from tpc.core.exponent import Exponent
+from tpc.core.names import SplitName
 
-LEARNING = "learning$"  # the input that every update is multiplied with, where a program is opened
-C = "c$"
+# the input that every update is multiplied with, where a program is opened
+LEARNING = str(SplitName("learning", ""))
+C = str(SplitName("c", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def exponent_input(letter: str, place: int) -> str:
 
     Its name without the mark is the exponent's.
     """
-    return f"{letter}{place + 1}$"
+    return str(SplitName(f"{letter}{place + 1}", ""))
 
 
 def exponent_inputs(weights: int) -> list[str]:

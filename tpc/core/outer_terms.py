@@ -13,20 +13,19 @@ from functools import partial
 from itertools import combinations
 
 from tpc.core.affine import Affine, Ranges
+from tpc.core.brackets import difference
 from tpc.core.expr import (
     ONE,
     ZERO,
     Add,
     Call,
     Compare,
-    Delta,
     Expr,
     Gather,
     Index,
     Mul,
     Number,
     OuterProduct,
-    Position,
     Pow,
     Ref,
     Sum,
@@ -187,7 +186,7 @@ def at_most_one(terms: Terms) -> bool:
     """Whether it is one outer product, or of one member of a family each: `[k = 0]·… + [k = 1]·…`."""
     if any(term.ranges for term in terms):
         return False
-    tests = [[test for x in factors(term.scale) if (test := bracket(x)) is not None] for term in terms]
+    tests = [[test for x in factors(term.scale) if (test := difference(x)) is not None] for term in terms]
     return bool(terms) and all(
         any(apart.constant not in (None, 0) for a in one for b in other for apart in (a - b, a + b))
         for one, other in combinations(tests, 2)
@@ -196,24 +195,6 @@ def at_most_one(terms: Terms) -> bool:
 
 def factors(x: Expr) -> tuple[Expr, ...]:
     return x.factors if isinstance(x, Mul) else (x,)
-
-
-def bracket(x: Expr) -> Affine | None:
-    """i − j of a bracket, [i = j] or `where(i <= j, where(i >= j, 1, 0), 0)`: it is 1 where that is 0."""
-    match x:
-        case Delta(Affine() as left, Affine() as right):
-            return left - right
-        case Call("where", (Compare("<=", a, b), Call("where", (Compare(">=", c, d), yes, no)), other)):
-            i, j = index_of(a), index_of(b)
-            if (a, b, yes, no, other) == (c, d, ONE, ZERO, ZERO) and i is not None and j is not None:
-                return i - j
-    return None
-
-
-def index_of(x: Expr) -> Affine | None:
-    if isinstance(x, Position):
-        return x.index
-    return Affine(int(x.value)) if isinstance(x, Number) and x.value.denominator == 1 else None
 
 
 def each(term: OuterTerm, function: Callable[[Expr], Expr]) -> OuterTerm:

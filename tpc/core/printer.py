@@ -30,6 +30,7 @@ from tpc.core.expr import (
     mul,
     power,
 )
+from tpc.core.names import SplitName
 from tpc.core.program import (
     Axis,
     Family,
@@ -56,7 +57,7 @@ def as_written(ref: Ref) -> str:
 
     What has got a number, as expressions without a name have, by what it is a part of.
     """
-    return str(Ref(ref.name.partition("$")[0] or ref.name, ref.index))
+    return str(Ref(SplitName.of(ref.name).base or ref.name, ref.index))
 
 
 SUM, PRODUCT, UNARY, POWER, ATOM = range(5)  # binding strengths

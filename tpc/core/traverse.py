@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Gather, Index, Ref, Sum, Value, add, replace, summed, walk
-from tpc.core.names import numbered
+from tpc.core.names import SplitName, numbered
 from tpc.core.program import For, Instruction, MatMul, Op, OuterMul, Product
 
 Indices = Mapping[str, Index]
@@ -78,7 +78,7 @@ def union(parts: Iterable[frozenset[str]]) -> frozenset[str]:
 
 
 def _bound(variable: str, taken: Container[str]) -> str:
-    return numbered(f"{variable.partition('$')[0]}$b", taken)
+    return numbered(str(SplitName(SplitName.of(variable).base, "b")), taken)
 
 
 def substitute(

@@ -21,7 +21,7 @@ from tpc.corrections.first_order import Ladder, Moved
 from tpc.corrections.given_start import GivenStart, WeightedGivenStart
 from tpc.corrections.settled import SURE, VANISHES, Repeated, settled
 from tpc.corrections.units import unit_of
-from tpc.evaluate.checkpoint import Kept
+from tpc.evaluate.checkpoint import EvaluationCheckpoint
 from tpc.evaluate.stages import ENOUGH
 from tpc.machine.memory import require_memory
 from tpc.machine.precision import precision
@@ -83,7 +83,7 @@ class Slopes:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the output."""
+        """The shape of the output."""
         return self.whole.shape[2:]
 
     def products(self, other: Slopes) -> np.ndarray:
@@ -139,7 +139,7 @@ def derived(
     seed: int,
     directions: int,
     steps: Steps,
-    kept: Kept,
+    kept: EvaluationCheckpoint,
     root: str | None = None,
     start: GivenStart | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -189,7 +189,7 @@ def _repeats(
     directions: int,
     steps: Steps,
     heavy: Sequence[str],
-    kept: Kept,
+    kept: EvaluationCheckpoint,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Computes the repeats that are not kept yet. heavy: outputs of which the influences are wanted."""

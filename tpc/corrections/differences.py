@@ -33,7 +33,7 @@ class Differences:
     half_bend: Mapping[str, np.ndarray]
 
     def along(self, some: slice) -> Differences:
-        """Those in some of the directions."""
+        """The differences in some of the directions."""
         slope, bend = ({name: a[some] for name, a in part.items()} for part in (self.slope, self.half_bend))
         return Differences(self.centre, slope, bend)
 
@@ -52,7 +52,7 @@ class Differences:
         return cls(found["centre"], found["slope"], found["bend"])
 
 
-def made(samples: int, directions: int, widths: int) -> float:
+def bytes_of_changes(samples: int, directions: int, widths: int) -> float:
     """Bytes of the changes of weights [directions, M] of every width, and of what they are made of."""
     arrays = (1 << (widths - 1).bit_length()) + widths + WHILE_MADE
     return 8.0 * samples * (arrays * directions + COPIES * (2 * CHUNK + 1))
@@ -124,7 +124,7 @@ class Weighted:
         compiled = self.evaluate.lower(
             self.inputs, points, weights, every, shape(2 * self.chunk + 1)
         ).compile()
-        return account(compiled) + made(samples, directions, widths) + BESIDES
+        return account(compiled) + bytes_of_changes(samples, directions, widths) + BESIDES
 
     def on_points(self, seed: int, k: int) -> OnPoints:
         """On those of the k-th repeat: two independent halves, that each could do alone."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from tpc.core.program import Program
 from tpc.corrections.bends import has_moving_bends
 from tpc.corrections.by_points import Steps
-from tpc.corrections.differences import REMEDY, made
+from tpc.corrections.differences import REMEDY, bytes_of_changes
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.emit.emit import emit
 from tpc.machine.memory import require_memory
 from tpc.pipeline import compile_program, plan_limit
-from tpc.plan.options import DType, Options
+from tpc.plan.options import Options
 from tpc.plan.plan import SampledPlan
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Effort:
     def memory(self) -> float:
         """Bytes, predicted before anything is compiled: of one evaluation, and all directions."""
         plan, widths = self.evaluator.plan, len(self.evaluator.program.widths)
-        return plan.memory + made(plan.samples, self.steps.count(self.directions), widths)
+        return plan.memory + bytes_of_changes(plan.samples, self.steps.count(self.directions), widths)
 
     @staticmethod
     def of(program: Program, request: Request, *, started: bool = False) -> Effort:
@@ -90,8 +90,7 @@ class Effort:
         complete = plan.samples << (widths - 1).bit_length()
         fair = max(FEWEST, int(SECONDS / (each * repeats)))
         directions = min(complete, request.signs or min(most * widths, fair))
-        plan = replace(plan, repeats=repeats, by_width=widths > 1)
-        plan = FinePlan.like(plan) if started else plan
+        plan = replace(plan, repeats=repeats, by_width=widths > 1, fine=started)
         source = emit(plan) if plan.by_width or started else evaluator.source
         steps = Steps.of(plan.gaussians, directions, rough=rough, started=started)
         found = Effort(replace(evaluator, plan=plan, source=source), directions, steps, rough)
@@ -106,17 +105,6 @@ class Effort:
             f"Gaussian{'s' * (plan.gaussians != 1)}, "
             f"{self.directions} directions at each of {plan.repeats} repeats{edges}"
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class FinePlan(SampledPlan):
-    """A plan that keeps directions as small as high powers of n^(-1/2), which the next order needs."""
-
-    tolerances: ClassVar[dict[DType, float]] = {"float64": 1e-13, "float32": 1e-5}
-
-    @staticmethod
-    def like(plan: SampledPlan) -> FinePlan:
-        return FinePlan(**{item.name: getattr(plan, item.name) for item in fields(plan)})
 
 
 def _on_points(program: Program, request: Request, points: int) -> Evaluator:

@@ -42,7 +42,7 @@ class Moved:
     bends: np.ndarray
 
     def along(self, some: slice) -> Moved:
-        """Those in some of the directions."""
+        """The changes in some of the directions."""
         return Moved(self.slopes[:, some], self.bends[:, some])
 
     def moments(self, step: float) -> tuple[np.ndarray, np.ndarray]:

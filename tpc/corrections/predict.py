@@ -12,6 +12,7 @@ import numpy as np
 from tpc.core.calculus import NotDifferentiableError
 from tpc.core.given import require_whole
 from tpc.core.inputs import bind_inputs
+from tpc.core.names import SplitName
 from tpc.core.program import Program
 from tpc.corrections.by_points import Derived, derived, without
 from tpc.corrections.coefficients import TooLargeError
@@ -26,7 +27,7 @@ from tpc.corrections.started import StartedProgram
 from tpc.corrections.units import root_of
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
-from tpc.evaluate.checkpoint import Kept
+from tpc.evaluate.checkpoint import EvaluationCheckpoint
 from tpc.evaluate.initial import choice_of, require_none
 from tpc.evaluate.result import Result
 from tpc.expand import expand
@@ -144,7 +145,7 @@ def _expansion(program: Program, request: Request, limit: Result | None) -> Root
     given = None if limit is None else limit.start
     choice = choice_of(request.initial, program.name) if given is None else given.choice
     if choice.how == "integrated":
-        names = tuple(s.of.partition("$")[0] for s in found.initial.scalars)
+        names = tuple(SplitName.of(s.of).base for s in found.initial.scalars)
         raise TpcError([catalogue.scaling.no_corrections(names)], program.name, of_program=True)
     return found
 
@@ -273,13 +274,17 @@ def _beyond_all(found: Mapping[str, Derived]) -> list[str]:
     ]
 
 
-def _kept(effort: Effort, given: Mapping[str, np.ndarray], seed: int, folder: Path | None) -> Kept:
+def _kept(
+    effort: Effort, given: Mapping[str, np.ndarray], seed: int, folder: Path | None
+) -> EvaluationCheckpoint:
     """The repeats of derivatives that are done, in the folder if there is one."""
     if folder is None:
-        return Kept()
+        return EvaluationCheckpoint()
     evaluator = effort.evaluator
     told = f"corrections {evaluator.identity} {seed} {effort.directions} {effort.steps}"
-    return Kept.open(folder, evaluator.program.name, digest(told, given), evaluator.plan.repeats)
+    return EvaluationCheckpoint.open(
+        folder, evaluator.program.name, digest(told, given), evaluator.plan.repeats
+    )
 
 
 def _of_points(own: Derived, limit: Result, name: str) -> Correction:

@@ -74,11 +74,6 @@ class StartedProgram:
         )
         return StartedProgram(verified(without_unused(both)), found.root, initial, means, blocks)
 
-    @property
-    def size(self) -> int:
-        """How many scalars there are, N."""
-        return sum(s.size for s in self.initial.scalars)
-
     def means_in(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """[rows, N], of outputs [rows, *shape]."""
         found = [np.asarray(outputs[self.means[s.name]]) for s in self.initial.scalars]
@@ -86,15 +81,10 @@ class StartedProgram:
 
     def covariances_in(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """[rows, N, N], of outputs [rows, *shape]."""
-        scalars = self.initial.scalars
-        rows = len(outputs[self.means[scalars[0].name]])
-        table = np.zeros((rows, self.size, self.size))
-        places, start = {}, 0
-        for s in scalars:
-            places[s.name] = slice(start, start + s.size)
-            start += s.size
+        rows = len(outputs[self.means[self.initial.scalars[0].name]])
+        table, slices = np.zeros((rows, self.initial.size, self.initial.size)), self.initial.slices
         for (a, b), name in self.blocks.items():
-            at, to = places[a], places[b]
+            at, to = slices[a], slices[b]
             block = np.asarray(outputs[name]).reshape(rows, at.stop - at.start, to.stop - to.start)
             table[:, at, to] = block
             table[:, to, at] = block.swapaxes(1, 2)

@@ -32,7 +32,7 @@ def derive(program: Program, *, of: Program | None = None, notes: tuple[str, ...
     stand for.
     """
     rules = Rules(program)
-    formulas = (*rules.initial(), *rules.made())
+    formulas = (*rules.initial(), *rules.of_instructions())
     dots = [formula.dot for formula in formulas if isinstance(formula, ZMatMul)]
     partials = rules.partials.reached(
         [term.coefficient for dot in dots for term in dot.terms] + [dot.value for dot in dots]

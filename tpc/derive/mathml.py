@@ -12,6 +12,7 @@ from typing import Any
 
 from tpc.core.expr import Expr
 from tpc.core.greek import LETTERS
+from tpc.core.names import LINK, SplitName
 from tpc.derive.formula import Equation, ZFormula, ZInput
 from tpc.derive.nodes import Dot, Hat, Z
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
@@ -42,9 +43,9 @@ class MathML(Notation):
     """Signs and numbers that a notation puts between its parts are bare text, until `whole` wraps them."""
 
     def name(self, name: str) -> str:
-        if "$" in name:
-            base, *copies = name.split("$")
-            return tag("msup", self.name(base), element("mi", f"({'.'.join(copies)})"))
+        base, number = SplitName.of(name).base, SplitName.of(name).part
+        if number is not None:
+            return tag("msup", self.name(base), element("mi", f"({number.replace(LINK, '.')})"))
         return element("mi", LETTERS.get(name, name))
 
     def member(self, name: str, index: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import networkx
 
 from tpc.core.expr import walk
+from tpc.core.names import is_part
 from tpc.core.places import Site
 from tpc.core.program import Product
 from tpc.core.traverse import used_refs
@@ -24,7 +25,7 @@ def parts_of_lines(made: Mapping[str, Sequence[Site]]) -> dict[str, Sequence[Sit
     be nested too deep.
     """
 
-    fresh = {name: sites for name, sites in made.items() if "$" in name}
+    fresh = {name: sites for name, sites in made.items() if is_part(name)}
     graph = networkx.DiGraph()
     graph.add_nodes_from(fresh)
     graph.add_edges_from(

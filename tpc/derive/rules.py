@@ -73,7 +73,7 @@ class Rules:
         for group in self.program.gaussians:
             yield from zinit(group, self.facts.scope)
 
-    def made(self) -> Iterator[ZFormula]:
+    def of_instructions(self) -> Iterator[ZFormula]:
         for site in self.facts.sites:
             yield z(site.op, site, self)
 

@@ -39,5 +39,5 @@ def has_coefficients(formulas: Iterable[ZFormula]) -> bool:
 
 
 def latex_remarks(formulas: Iterable[ZFormula], *, derivatives: bool) -> list[str]:
-    """Those on what there is in them, as sentences. derivatives: whether there are such by symbol."""
+    """Remarks on what there is in formulas, as sentences. derivatives: whether there are such by symbol."""
     return [DERIVATIVES.latex] * derivatives + [COEFFICIENTS.latex] * has_coefficients(formulas)

@@ -82,7 +82,7 @@ class OpenText:
 
     @cached_property
     def names(self) -> NamesOfFile | None:
-        """Those of the last text that parses."""
+        """The names of the last text that parses."""
         if self.file is not None:
             return NamesOfFile(self.file)
         return self.earlier
@@ -161,7 +161,7 @@ class OpenText:
 
     @cached_property
     def formulas(self) -> tuple[ZFormula, ...]:
-        """Those of the limit; none where the program is wrong or has no limit."""
+        """The formulas of the limit; none where the program is wrong or has no limit."""
         if self.syntax_errors or isinstance(self._checked, TpcError):
             return ()
         try:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import PurePosixPath
@@ -173,19 +174,22 @@ def _answer_about_places(server: ProgramServer) -> None:
 
 
 def _answer_about_names(server: ProgramServer) -> None:
-    @server.feature(types.TEXT_DOCUMENT_DEFINITION)
-    def definition(params: types.DefinitionParams) -> list[types.Location]:
+    def locations(
+        params: types.DefinitionParams | types.ReferenceParams,
+        of: Callable[[OpenText, int, int], Sequence[Span]],
+    ) -> list[types.Location]:
         uri = params.text_document.uri
         opened = server.opened(uri)
-        spans = opened.definition(*server.place(opened, params.position))
+        spans = of(opened, *server.place(opened, params.position))
         return [types.Location(uri, server.range(opened, span)) for span in spans]
+
+    @server.feature(types.TEXT_DOCUMENT_DEFINITION)
+    def definition(params: types.DefinitionParams) -> list[types.Location]:
+        return locations(params, OpenText.definition)
 
     @server.feature(types.TEXT_DOCUMENT_REFERENCES)
     def references(params: types.ReferenceParams) -> list[types.Location]:
-        uri = params.text_document.uri
-        opened = server.opened(uri)
-        spans = opened.places(*server.place(opened, params.position))
-        return [types.Location(uri, server.range(opened, span)) for span in spans]
+        return locations(params, OpenText.places)
 
     @server.feature(types.TEXT_DOCUMENT_RENAME)
     def rename(params: types.RenameParams) -> types.WorkspaceEdit:

@@ -19,9 +19,10 @@ from tpc.emit.excluded import doubtful_families, finite_branches
 from tpc.emit.formulas import Expressions
 from tpc.emit.identifiers import Identifiers, fixed_name, local_name
 from tpc.emit.in_factors import grow, kept_grams
+from tpc.emit.named_conditions import with_named_conditions
 from tpc.emit.parallel import Parallel
 from tpc.emit.python import Assign, Def, Py, Return
-from tpc.emit.scopes import BasisChain, Frame, Held
+from tpc.emit.scopes import BasisChain, Frame, MemberArray
 from tpc.emit.stacked import Blocks, put
 from tpc.plan.gaussians import Layout
 from tpc.plan.space import Space
@@ -90,9 +91,9 @@ class Body:
             elif s.scope is scope and not s.plain:
                 self._set_aside(s, fixed, frame)
 
-    def _set_aside(self, s: Storage, fixed: Mapping[int, Index], frame: Frame) -> Held:
+    def _set_aside(self, s: Storage, fixed: Mapping[int, Index], frame: Frame) -> MemberArray:
         family = s.family
-        held = Held(
+        held = MemberArray(
             self.names.fresh(fixed_name(family.name, fixed)) if fixed else self.names[family.name],
             family.name,
             family.kind != "scalar",
@@ -141,7 +142,7 @@ class Body:
         own = not source.kept and not source.store and not source.packed and not source.blocks
         return source.name if own else None
 
-    def _write(self, held: Held, ref: Ref, value: Py, frame: Frame, comment: str = "") -> None:
+    def _write(self, held: MemberArray, ref: Ref, value: Py, frame: Frame, comment: str = "") -> None:
         """Puts a member where it is kept."""
         held.ready()
         if held.kept:
@@ -149,10 +150,10 @@ class Body:
         frame.statements.append(Assign((held.name,), value, comment))
         frame.changes(held)
 
-    def _variable(self, name: str, ref: Ref, frame: Frame) -> Held:
+    def _variable(self, name: str, ref: Ref, frame: Frame) -> MemberArray:
         """One member under a name of its own."""
         family = self.parts.storage[ref.name].family
-        return Held(
+        return MemberArray(
             name,
             ref.name,
             family.kind != "scalar",
@@ -185,16 +186,16 @@ class Body:
             self._store(leaf, self.expressions.table_product(op, frame), frame)
             return
         phi = finite_branches(op.phi, self.doubtful)
-        if isinstance(op, Nonlin):
-            value = self.expressions.vector(phi, frame, around, self.suffix(op.out.name))
-        elif isinstance(op, OuterNonlin):
-            if op.out.name in self.expressions.factored:
-                grow(self.expressions, op, frame)
-            value = self.expressions.table(op.out.name, phi, frame, around)
-        elif isinstance(op, Moment):
-            value = self.expressions.moment(phi, frame, around)
-        else:
-            value = self.expressions.value(phi, frame, around)
+        if op.out.name not in self.expressions.factored:
+            name = local_name(op.out.name, op.out.index)
+            phi = with_named_conditions(self.expressions, name, phi, frame, around)
+        if isinstance(op, OuterNonlin) and op.out.name in self.expressions.factored:
+            grow(self.expressions, op, frame)
+        value = (
+            self.expressions.moment(phi, frame, around)
+            if isinstance(op, Moment)
+            else self.expressions.entrywise(op, phi, frame, around)
+        )
         self._store(leaf, value, frame)
 
     def _matmul(self, leaf: Leaf, op: MatMul, frame: Frame) -> None:
@@ -281,16 +282,16 @@ class Body:
         loop = self._loop(region, function, py.tuple_of(begin), frame)
         frame.statements.append(Assign((f"{targets[0]},",) if len(targets) == 1 else tuple(targets), loop))
         for item in state:
-            if isinstance(item, Held):
+            if isinstance(item, MemberArray):
                 item.ready()
             frame.changes(item)
 
-    def _carried(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Py, str, Held]]:
+    def _carried(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Py, str, MemberArray]]:
         """The families that the loop carries.
 
         What the first round gets, what a round calls it, and where the first member is.
         """
-        carried: list[tuple[Py, str, Held]] = []
+        carried: list[tuple[Py, str, MemberArray]] = []
         for name, s in self.parts.storage.items():
             if s.carry is None or s.carry.region is not region:
                 continue
@@ -301,7 +302,9 @@ class Body:
             vector = s.family.kind != "scalar"
             packed = name in self.expressions.packed
             inner.held.append(
-                Held(local, name, vector, now, s.kept, s.family.shape, inner, store=False, packed=packed)
+                MemberArray(
+                    local, name, vector, now, s.kept, s.family.shape, inner, store=False, packed=packed
+                )
             )
             first = py.name(start.name)
             if packed and not start.packed:
@@ -311,7 +314,7 @@ class Body:
                 inner.turn = self.names.fresh("turn")
         return carried
 
-    def _left(self, region: Region, start: Held, frame: Frame) -> str:
+    def _left(self, region: Region, start: MemberArray, frame: Frame) -> str:
         """The name of what a loop leaves of a carried family."""
         s = self.parts.storage[start.family]
         assert s.carry is not None
@@ -320,7 +323,9 @@ class Body:
         packed = start.family in self.expressions.packed
         shape = s.family.shape
         frame.held.append(
-            Held(name, start.family, start.vector, final, s.kept, shape, frame, store=False, packed=packed)
+            MemberArray(
+                name, start.family, start.vector, final, s.kept, shape, frame, store=False, packed=packed
+            )
         )
         return name
 
@@ -331,7 +336,7 @@ class Body:
         by = "loop" if region is self.in_parts else "lax.fori_loop"
         return py.call(by, py.integer(0), count, py.name(function), begin)
 
-    def _end(self, start: Held, inner: Frame) -> Py:
+    def _end(self, start: MemberArray, inner: Frame) -> Py:
         """What a round leaves of a carried family."""
         after = next(h for h in inner.held if h.family == start.family and h.store)
         if after.kept:
@@ -344,7 +349,7 @@ class Body:
         place = py.integer(self.expressions.packed.index(after.family))
         return py.call("packed", py.name(after.name), turn, place)
 
-    def _start(self, name: str, fixed: Mapping[int, Index], s: Storage, frame: Frame) -> Held:
+    def _start(self, name: str, fixed: Mapping[int, Index], s: Storage, frame: Frame) -> MemberArray:
         """Where the first member of a carried family is."""
         assert s.carry is not None
         wanted = {**fixed, s.carry.axis: Affine(s.carry.first)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tpc.core.expr import Sum, walk
+from tpc.core.names import LINK
 from tpc.core.program import Instruction, MatMul, Origin, OuterMul, Program
 from tpc.core.storage import Region
 
@@ -57,4 +58,4 @@ def loops(nest: Sequence[Region]) -> str:
 
 def plain(name: str) -> str:
     """A name of the core, parts of an instruction numbered, as it stands in the module."""
-    return name.replace("$", "_")
+    return name.replace(LINK, "_")

@@ -8,6 +8,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from tpc.core.affine import Affine, Ranges
+from tpc.core.brackets import compared
 from tpc.core.expr import (
     Add,
     Call,
@@ -33,7 +34,7 @@ from tpc.core.expr import (
 )
 from tpc.core.factored import Slots
 from tpc.core.functions import FUNCTIONS, has_kinks
-from tpc.core.program import Input, OuterMul
+from tpc.core.program import Input, Nonlin, OuterMul, OuterNonlin, Scalar
 from tpc.core.spectral import SpectralMap
 from tpc.emit import in_factors
 from tpc.emit import python as py
@@ -103,15 +104,19 @@ class Expressions:
         """What names of the sector have in which the vectors of an expression live."""
         return self.space.sectors.suffix(v.ref.name for part in parts for v in values(part) if v.vector)
 
+    def entrywise(self, op: Nonlin | OuterNonlin | Scalar, x: Expr, frame: Frame, ranges: Ranges) -> Py:
+        """`x` as what an instruction makes: a vector, a table or a scalar."""
+        if isinstance(op, Nonlin):
+            return self.vector(x, frame, ranges, self.space.sectors.suffix([op.out.name]))
+        if isinstance(op, OuterNonlin):
+            return self.table(op.out.name, x, frame, ranges)
+        return self.value(x, frame, ranges)
+
     def vector(self, x: Expr, frame: Frame, ranges: Ranges, suffix: str = "") -> Py:
         """`x` as an element of the space. suffix: of the names of its sector."""
         if self.space.pointwise:
             value = self.value(x, frame, ranges)
-            return (
-                value
-                if is_vector(x)
-                else py.call("jnp.full", py.name(f"size{suffix}"), value, py.name("dtype"))
-            )
+            return value if is_vector(x) else py.filled(py.name(f"size{suffix}"), value)
         if degree(x) == 0:
             return (
                 py.product([self.value(x, frame, ranges), py.name("one")])
@@ -155,7 +160,7 @@ class Expressions:
         self.places = None
         shape = py.tuple_of(list(map(py.name, self.sizes(family))))
         if not is_vector(x):
-            return py.call("jnp.full", shape, value, py.name("dtype"))
+            return py.filled(shape, value)
         if family in self.factored:
             return value
         full = any(
@@ -230,19 +235,12 @@ class Expressions:
                 return self._power(base, exponent, frame, ranges)
             case Call("sqrt", (base,)):
                 return self._root(base, Fraction(1, 2), frame, ranges)
+            case Call() if (sides := compared(x)) is not None:
+                return self._bracket(sides, frame, ranges)
             case Call(function, args):
                 return py.formatted(FUNCTIONS[function].jax, [self._argument(a, frame, ranges) for a in args])
             case Compare(op, left, right):
-                whole = self._whole(left, frame, ranges), self._whole(right, frame, ranges)
-                sides = (
-                    (
-                        own or self.value(side, frame, ranges)
-                        for own, side in zip(whole, (left, right), strict=True)
-                    )
-                    if all(whole)
-                    else (self.value(side, frame, ranges) for side in (left, right))
-                )
-                return py.compare(op, *sides)
+                return py.compare(op, *self._sides(left, right, frame, ranges))
             case OuterProduct():
                 return self.outer(x, frame, ranges)
             case SpectralMap():
@@ -250,6 +248,17 @@ class Expressions:
             case Sum():
                 return self.sum(x, frame, ranges)
         raise TypeError(f"no JAX for {type(x).__name__}")
+
+    def _sides(self, left: Expr, right: Expr, frame: Frame, ranges: Ranges) -> tuple[Py, Py]:
+        """Both sides of a comparison, as integers if both are."""
+        whole = self._whole(left, frame, ranges), self._whole(right, frame, ranges)
+        if whole[0] is not None and whole[1] is not None:
+            return whole[0], whole[1]
+        return self.value(left, frame, ranges), self.value(right, frame, ranges)
+
+    def _bracket(self, sides: tuple[Expr, Expr], frame: Frame, ranges: Ranges) -> Py:
+        equal = py.compare("==", *self._sides(*sides, frame, ranges))
+        return py.call("jnp.where", equal, py.floating(1), py.floating(0))
 
     def _product(self, factors: Sequence[Expr], frame: Frame, ranges: Ranges) -> Py:
         over: list[Py] = []

@@ -213,7 +213,7 @@ class Stack:
     def __init__(self, emit: Expressions, slots: Slots, so_far: Expr | None, frame: Frame) -> None:
         self.slots, self.emit, self.frame = slots, emit, frame
         self.held = [
-            frame.found(Ref(f.name, tuple(Affine.var(f"{k}") for k in range(len(f.shape)))))
+            frame.find_or_none(Ref(f.name, tuple(Affine.var(f"{k}") for k in range(len(f.shape)))))
             for f in slots.families
         ]
         only = self.held[0] if len(self.held) == 1 else None

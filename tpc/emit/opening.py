@@ -5,6 +5,7 @@ from __future__ import annotations
 from tpc.core.affine import Affine
 from tpc.core.dependence import expr_references
 from tpc.core.expr import ONE, ZERO, Expr
+from tpc.core.names import is_part
 from tpc.core.printer import print_expr
 from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
 from tpc.emit import python as py
@@ -13,7 +14,7 @@ from tpc.emit.excluded import finite_branches
 from tpc.emit.formulas import Expressions
 from tpc.emit.identifiers import Identifiers, chain_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
-from tpc.emit.scopes import BasisChain, Frame, Held
+from tpc.emit.scopes import BasisChain, Frame, MemberArray
 from tpc.emit.sums import positions
 from tpc.plan.gaussians import Layout, Side
 
@@ -94,7 +95,7 @@ class Opening:
         lines += [Assign((f"size{suffix}",), Py(f"points{suffix}.shape[1]")) for suffix in suffixes]
         for k, suffix in enumerate(suffixes):
             members = ", ".join(
-                name for name, sector in self.sectors.vectors.items() if sector == k and "$" not in name
+                name for name, sector in self.sectors.vectors.items() if sector == k and not is_part(name)
             )
             lines += [
                 self._inner(suffix, f"E ab, in the sector of {members}."),
@@ -202,7 +203,7 @@ class Opening:
     def _given(self, family: str, vector: bool, shape: tuple[int, ...], value: Py, comment: str = "") -> None:
         name, axes = self.names[family], tuple(range(len(shape)))
         self.frame.statements.append(Assign((name,), value, comment))
-        self.frame.held.append(Held(name, family, vector, {}, axes, shape, self.frame, store=False))
+        self.frame.held.append(MemberArray(name, family, vector, {}, axes, shape, self.frame, store=False))
 
     # matrices
 

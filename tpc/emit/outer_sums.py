@@ -9,7 +9,7 @@ from tpc.core.expr import Expr, Mul, OuterProduct, Value, is_vector
 from tpc.emit import python as py
 from tpc.emit.python import Py
 from tpc.emit.scopes import Frame
-from tpc.emit.sums import Loops, depends, greatest, in_order
+from tpc.emit.sums import Loops, depends, greatest, in_order, variables_of
 
 if TYPE_CHECKING:
     from tpc.emit.sums import Sums
@@ -36,7 +36,7 @@ def sum_of_outer(sums: Sums, loops: Loops, body: Expr, frame: Frame, ranges: Ran
         if not side.vector:
             return None
         held = frame.find(side.ref)
-        if own and not in_order(held, side.ref, own, all_of_them=True):
+        if own and not in_order(held, side.ref, variables_of(own), all_of_them=True):
             return None
         if not own:
             arrays.append(sums.emit.value(side, frame, ranges))

@@ -18,7 +18,7 @@ from tpc.emit.comments import loops
 from tpc.emit.identifiers import chain_name, fixed_name, local_name
 from tpc.emit.python import Assign, Def, Py, Return
 from tpc.emit.round_arrays import in_a_row, is_whole, put_together, stacked_axis
-from tpc.emit.scopes import BasisChain, Frame, Held
+from tpc.emit.scopes import BasisChain, Frame, MemberArray
 from tpc.emit.unused import names_read
 from tpc.emit.whole_loops import RULES, copies
 from tpc.plan.structure import Stacking, stacking
@@ -81,7 +81,7 @@ class Parallel:
             else:
                 put_together(self.body, leaf, region, frame, held, lie, target)
 
-    def _together(self, region: Region, held: Held, lie: Stacking, local: Held) -> str:
+    def _together(self, region: Region, held: MemberArray, lie: Stacking, local: MemberArray) -> str:
         """A name for what all rounds have made."""
         if not in_a_row(region, lie) or lie.rest:
             return self.names.fresh(f"{local.name}_all")
@@ -154,9 +154,9 @@ class Parallel:
             return n
         return max(k for k in range(1, n + 1) if n % k == 0 and (k == 1 or k * each <= self.body.at_once))
 
-    def _mapped(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Held, Py, int, Ref]]:
+    def _mapped(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[MemberArray, Py, int, Ref]]:
         """Arrays of which every round reads its own member: arguments of the function that is mapped."""
-        found: dict[tuple[Held, int, Affine], tuple[Held, Py, int, Ref]] = {}
+        found: dict[tuple[MemberArray, int, Affine], tuple[MemberArray, Py, int, Ref]] = {}
         made = {leaf.op.out for leaf in leaves(region.body)}
         for ref in _reads(region):
             if ref in made:
@@ -172,7 +172,7 @@ class Parallel:
                     continue
                 assert isinstance(index, Affine)
                 fixed: dict[int, Index] = {**held.fixed, axis: index}
-                local = Held(
+                local = MemberArray(
                     self.names.fresh(fixed_name(held.family, fixed)),
                     held.family,
                     held.vector,
@@ -184,7 +184,7 @@ class Parallel:
                 )
                 inner.held.append(local)
                 parts = [py.FULL] * position + [py.part(shift.const, region.greatest, held.shape[axis])]
-                local.packed = held.packed and all(part.text == ":" for part in parts)
+                local.packed = held.packed and all(map(py.is_full, parts))
                 found[held, axis, index] = (
                     local,
                     py.name(held.name) if local.packed else held.part(parts),
@@ -194,12 +194,14 @@ class Parallel:
                 break
         return list(found.values())
 
-    def _results(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Held, Stacking, Held]]:
+    def _results(
+        self, region: Region, frame: Frame, inner: Frame
+    ) -> list[tuple[MemberArray, Stacking, MemberArray]]:
         """What the rounds make of arrays that live outside.
 
         The array, how it lies there, and a round's part.
         """
-        found: list[tuple[Held, Stacking, Held]] = []
+        found: list[tuple[MemberArray, Stacking, MemberArray]] = []
         for leaf in leaves(region.body):
             held = frame.target(leaf.op.out)
             if held is None:
@@ -212,7 +214,7 @@ class Parallel:
                 lie.axis: lie.index,
             }
             name = self.names.fresh(fixed_name(held.family, fixed))
-            local = Held(
+            local = MemberArray(
                 name,
                 held.family,
                 held.vector,

@@ -120,6 +120,12 @@ def call(function: str, *args: Py) -> Py:
     return Py(f"{function}({', '.join(a.text for a in args)})")
 
 
+def filled(shape: Py, value: Py) -> Py:
+    """An array of one number."""
+    zeros = value == integer(0)
+    return call("jnp.zeros", shape, name("dtype")) if zeros else call("jnp.full", shape, value, name("dtype"))
+
+
 def formatted(template: str, args: Sequence[Py]) -> Py:
     """A call written by a format string whose slots are whole arguments, like `jnp.maximum({}, 0)`."""
     return Py(template.format(*(a.text for a in args)))

@@ -10,7 +10,7 @@ from tpc.core.expr import Ref
 from tpc.core.storage import Leaf, Region
 from tpc.emit import python as py
 from tpc.emit.python import Assign, Py
-from tpc.emit.scopes import Frame, Held
+from tpc.emit.scopes import Frame, MemberArray
 from tpc.emit.stacked import at_hand, put, where_there
 from tpc.plan.structure import Stacking
 
@@ -23,7 +23,7 @@ def in_a_row(region: Region, lie: Stacking) -> bool:
     return region.loop.count.constant is not None and not (lie.index - Affine.var(region.variable)).variables
 
 
-def stacked_axis(region: Region, held: Held, lie: Stacking) -> int:
+def stacked_axis(region: Region, held: MemberArray, lie: Stacking) -> int:
     """Where the rounds come in the value that is written.
 
     NumPy puts indexed axes first unless they are neighbours, and slices where they are.
@@ -34,7 +34,7 @@ def stacked_axis(region: Region, held: Held, lie: Stacking) -> int:
     return indexed[0] if indexed[-1] - indexed[0] == len(indexed) - 1 else 0
 
 
-def covered(held: Held, ref: Ref, nest: Sequence[Region], frame: Frame) -> bool:
+def covered(held: MemberArray, ref: Ref, nest: Sequence[Region], frame: Frame) -> bool:
     """Whether what the nest makes is all of the array, in its order, which nothing else has begun."""
     return (
         held.pending
@@ -48,7 +48,7 @@ def covered(held: Held, ref: Ref, nest: Sequence[Region], frame: Frame) -> bool:
     )
 
 
-def is_whole(region: Region, frame: Frame, held: Held, lie: Stacking) -> bool:
+def is_whole(region: Region, frame: Frame, held: MemberArray, lie: Stacking) -> bool:
     """Whether what the rounds make is all of the array, which nothing else has begun."""
     complete = (
         lie.index == Affine.var(region.variable)
@@ -71,7 +71,7 @@ def _places_of_rounds(body: Body, region: Region, frame: Frame, length: int, lie
 
 
 def put_together(
-    body: Body, leaf: Leaf, region: Region, frame: Frame, held: Held, lie: Stacking, made: str
+    body: Body, leaf: Leaf, region: Region, frame: Frame, held: MemberArray, lie: Stacking, made: str
 ) -> None:
     """Writes the members that all rounds have made into the array."""
     held.ready()

@@ -12,12 +12,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
+from tpc.core.brackets import compared
 from tpc.core.expr import (
-    ONE,
     ZERO,
     Add,
-    Call,
-    Compare,
     Expr,
     Gather,
     Index,
@@ -36,7 +34,7 @@ from tpc.core.storage import Leaf, Region, ranges
 from tpc.emit import python as py
 from tpc.emit.excluded import finite_branches
 from tpc.emit.python import Assign, Py
-from tpc.emit.scopes import Frame, Held
+from tpc.emit.scopes import Frame, MemberArray
 from tpc.emit.sums import Loops, depends
 
 if TYPE_CHECKING:
@@ -114,19 +112,10 @@ def _split(
 
 def _row(x: Expr, variable: str) -> Gather | None:
     """j, if `x` is `where(k <= j, where(k >= j, 1, 0), 0)`, and j is read at affine indices."""
-    own = Position(Affine.var(variable))
-    match x:
-        case Call(
-            "where",
-            (
-                Compare("<=", below, Value(Ref(name, index), False) as row),
-                Call("where", (above, *inner)),
-                *outer,
-            ),
-        ):
-            if below == own and above == Compare(">=", own, row) and (inner, outer) == ([ONE, ZERO], [ZERO]):
-                affine = tuple(i for i in index if isinstance(i, Affine))
-                return Gather(name, affine) if len(affine) == len(index) else None
+    match compared(x):
+        case Position(position), Value(Ref(name, index), False) if position == Affine.var(variable):
+            affine = tuple(i for i in index if isinstance(i, Affine))
+            return Gather(name, affine) if len(affine) == len(index) else None
     return None
 
 
@@ -143,7 +132,12 @@ def at_row(x: Expr, variable: str, row: Gather) -> Expr:
 
 
 def added(
-    emit: Expressions, held: Held, region: Region, additions: Sequence[Addition], frame: Frame, suffix: str
+    emit: Expressions,
+    held: MemberArray,
+    region: Region,
+    additions: Sequence[Addition],
+    frame: Frame,
+    suffix: str,
 ) -> None:
     """Emits the additions to the array, which has one axis, that of the loop.
 
@@ -172,7 +166,7 @@ def added(
     frame.changes(held)
 
 
-def _goes_through(a: Addition, source: Held) -> bool:
+def _goes_through(a: Addition, source: MemberArray) -> bool:
     """Whether the sums go through all of the input that tells the members, in the order of its axes."""
     variables = [v for v, _ in a.loops]
     along = [

@@ -14,7 +14,7 @@ from tpc.emit.python import Assign, Py, Statement
 
 
 @dataclass(eq=False, slots=True)
-class Held:
+class MemberArray:
     """Members of a family under one name: those whose index on the axes `fixed` is the given one."""
 
     name: str
@@ -49,7 +49,8 @@ class Held:
             extents += map(py.name, self.sizes if self.vector else ())
             make = "history" if self.blocks else "jnp.zeros" if self.vector else "jnp.ones"
             value = py.call(make, py.tuple_of(extents) if extents else Py("()"), py.name("dtype"))
-            self.frame.prologue.append(Assign((self.name,), value))
+            comment = "" if self.vector else "set below; ones, which have logarithms"
+            self.frame.prologue.append(Assign((self.name,), value, comment))
             self.pending = False
 
     @property
@@ -68,11 +69,11 @@ class Held:
     def rest(self, ref: Ref) -> tuple[Index, ...]:
         return tuple(ref.index[axis] for axis in self.kept)
 
-    def read(self, ref: Ref, index: Sequence[Py]) -> Held:
+    def read(self, ref: Ref, index: Sequence[Py]) -> MemberArray:
         """The part of it at an index as what `ref` means, where nothing is stored."""
         fixed = dict(enumerate(ref.index))
         text = self.part(index).text
-        return Held(text, self.family, self.vector, fixed, (), self.shape, self.frame, store=False)
+        return MemberArray(text, self.family, self.vector, fixed, (), self.shape, self.frame, store=False)
 
 
 @dataclass(eq=False, slots=True)
@@ -90,11 +91,11 @@ class Frame:
     parent: Frame | None = None
     # loop variables to Python names
     variables: dict[str, str] = field(default_factory=dict)
-    held: list[Held] = field(default_factory=list)
+    held: list[MemberArray] = field(default_factory=list)
     chains: dict[tuple[str, bool], BasisChain] = field(default_factory=dict)
     prologue: list[Statement] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
-    changed: dict[Held | BasisChain, None] = field(default_factory=dict)
+    changed: dict[MemberArray | BasisChain, None] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     turn: str | None = None  # what numbers the rounds, where vectors are packed
 
@@ -111,14 +112,14 @@ class Frame:
                 return frame.variables[name]
         raise KeyError(name)
 
-    def find(self, ref: Ref) -> Held:
+    def find(self, ref: Ref) -> MemberArray:
         """Where a member can be read."""
-        held = self.found(ref)
+        held = self.find_or_none(ref)
         if held is None:
             raise KeyError(str(ref))
         return held
 
-    def found(self, ref: Ref) -> Held | None:
+    def find_or_none(self, ref: Ref) -> MemberArray | None:
         """The innermost and latest place that has a member, None if it is not made yet."""
         for frame in self.outward():
             for held in reversed(frame.held):
@@ -127,7 +128,7 @@ class Frame:
                     return held
         return None
 
-    def target(self, ref: Ref) -> Held | None:
+    def target(self, ref: Ref) -> MemberArray | None:
         """What a member that is made now has to be stored in, if anything was set aside for it."""
         for frame in self.outward():
             for held in reversed(frame.held):
@@ -142,7 +143,7 @@ class Frame:
     def chain(self, side: tuple[str, bool]) -> BasisChain | None:
         return next((frame.chains[side] for frame in self.outward() if side in frame.chains), None)
 
-    def changes(self, item: Held | BasisChain) -> None:
+    def changes(self, item: MemberArray | BasisChain) -> None:
         """Notes that `item` is assigned here.
 
         Every function between here and where it lives passes it through.

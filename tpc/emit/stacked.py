@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Gather, Index, Ref
+from tpc.core.expr import Index, Ref
 from tpc.core.program import MatMul
 from tpc.core.storage import Leaf, Region
 from tpc.core.traverse import index_variables
 from tpc.emit import python as py
 from tpc.emit.identifiers import local_name
 from tpc.emit.python import Assign, Py
-from tpc.emit.scopes import Frame, Held
+from tpc.emit.scopes import Frame, MemberArray
+from tpc.emit.sums import in_order
 
 if TYPE_CHECKING:
     from tpc.emit.body import Body
@@ -84,7 +85,7 @@ class Blocks:
             places[r.variable] = f"jnp.arange({r.greatest}){axes}"
         return Frame(parent=frame, variables=places)
 
-    def _covers(self, held: Held, ref: Ref, nest: Sequence[Region]) -> bool:
+    def _covers(self, held: MemberArray, ref: Ref, nest: Sequence[Region]) -> bool:
         """Whether the rounds make all of the array, in its order."""
         full = all(
             index == Affine.var(r.variable) and held.shape[axis] == r.greatest
@@ -92,7 +93,7 @@ class Blocks:
         )
         return full and len(held.kept) == len(nest)
 
-    def _write(self, held: Held, ref: Ref, name: str, nest: Sequence[Region], frame: Frame) -> None:
+    def _write(self, held: MemberArray, ref: Ref, name: str, nest: Sequence[Region], frame: Frame) -> None:
         inside = {r.variable for r in nest}
         if not any(index_variables(i) & inside for i in held.rest(ref)):
             return  # what the rounds make is not used after them
@@ -122,7 +123,7 @@ def where_there(place: Py, rounds: str, count: Py, length: int) -> Py:
     return py.call("jnp.where", py.compare("<", Py(rounds), count), place, py.integer(length))
 
 
-def put(held: Held, index: Sequence[Py], value: str, drop: str = "") -> Py:
+def put(held: MemberArray, index: Sequence[Py], value: str, drop: str = "") -> Py:
     """The array with a part of it replaced, full slices at the end of the index left out."""
     parts = py.without_full(index)
     if not parts:
@@ -136,23 +137,15 @@ def put(held: Held, index: Sequence[Py], value: str, drop: str = "") -> Py:
     return Py(f"{held.name}.at[{', '.join(part.text for part in parts)}].set({value}{drop})")
 
 
-def along(held: Held, ref: Ref, nest: Sequence[Region]) -> bool:
+def along(held: MemberArray, ref: Ref, nest: Sequence[Region]) -> bool:
     """Whether the members for all rounds are a part of the array.
 
     Every variable of the nest along an axis of its own, in the nest's order.
     """
-    order = [r.variable for r in nest]
-    found: list[str] = []
-    for i in held.rest(ref):
-        moving = index_variables(i) & set(order)
-        if moving:
-            if isinstance(i, Gather) or len(moving) > 1 or (i - Affine.var(next(iter(moving)))).variables:
-                return False
-            found += moving
-    return found == order
+    return in_order(held, ref, [r.variable for r in nest], all_of_them=True)
 
 
-def slice_of(body: Body, held: Held, ref: Ref, nest: Sequence[Region], frame: Frame) -> list[Py]:
+def slice_of(body: Body, held: MemberArray, ref: Ref, nest: Sequence[Region], frame: Frame) -> list[Py]:
     """The index of that part."""
     extents = {r.variable: r.greatest for r in nest}
     parts = []
@@ -166,7 +159,7 @@ def slice_of(body: Body, held: Held, ref: Ref, nest: Sequence[Region], frame: Fr
     return parts
 
 
-def at_hand(held: Held, ref: Ref, nest: Sequence[Region], name: str, frame: Frame) -> None:
+def at_hand(held: MemberArray, ref: Ref, nest: Sequence[Region], name: str, frame: Frame) -> None:
     """Notes that members made by the rounds of a nest are also there under a name of their own.
 
     Only if they fill the axes that they move along.
@@ -181,5 +174,5 @@ def at_hand(held: Held, ref: Ref, nest: Sequence[Region], name: str, frame: Fram
         else:
             fixed[axis] = i
     frame.held.append(
-        Held(name, held.family, held.vector, fixed, tuple(kept), held.shape, frame, store=False)
+        MemberArray(name, held.family, held.vector, fixed, tuple(kept), held.shape, frame, store=False)
     )

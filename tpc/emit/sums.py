@@ -26,7 +26,7 @@ from tpc.core.functions import is_defined
 from tpc.core.traverse import free_variables, index_variables
 from tpc.emit import python as py
 from tpc.emit.python import Py
-from tpc.emit.scopes import Frame, Held
+from tpc.emit.scopes import Frame, MemberArray
 from tpc.emit.whole import as_real
 
 if TYPE_CHECKING:
@@ -192,7 +192,9 @@ class Sums:
 
     # vectors
 
-    def _history(self, vectors: Sequence[Expr], loops: Loops, frame: Frame, ranges: Ranges) -> Held | None:
+    def _history(
+        self, vectors: Sequence[Expr], loops: Loops, frame: Frame, ranges: Ranges
+    ) -> MemberArray | None:
         """The history over whose first steps the sum runs, over all that is kept of each of them.
 
         None if it is something else.
@@ -218,14 +220,16 @@ class Sums:
         """
         if len(vectors) == 1 and isinstance(vectors[0], Value):
             held = frame.find(vectors[0].ref)
-            if in_order(held, vectors[0].ref, loops, all_of_them=True):
+            if in_order(held, vectors[0].ref, variables_of(loops), all_of_them=True):
                 return self.slice(held, vectors[0].ref, loops, frame, ranges)
         (variable, count), *deeper = loops
         if deeper or count.constant is None:  # functions of members that do not exist yet need not be finite
             return None, None
         return self._over((variable, count), mul(*vectors), frame, ranges), None
 
-    def slice(self, held: Held, ref: Ref, loops: Loops, frame: Frame, ranges: Ranges) -> tuple[Py, int]:
+    def slice(
+        self, held: MemberArray, ref: Ref, loops: Loops, frame: Frame, ranges: Ranges
+    ) -> tuple[Py, int]:
         extents = {v: greatest(n, ranges) for v, n in loops}
         length = extents[loops[0][0]]
         parts = []
@@ -255,7 +259,7 @@ class Sums:
             return py.call("jnp.ones", shape, py.name("dtype"))
         refs = [ref for f in scalars for ref, _ in expr_references(f, ())]
         plain = not any(isinstance(part, Sum) for f in scalars for part in walk(f))
-        if plain and all(in_order(frame.find(ref), ref, loops) for ref in refs):
+        if plain and all(in_order(frame.find(ref), ref, variables_of(loops)) for ref in refs):
             value = self.emit.value(mul(*scalars), _Axes(frame, loops, extents, self.emit), (*ranges, *loops))
             full = len(loops) == 1 or any(
                 all(v in {w for i in ref.index for w in index_variables(i)} for v, _ in loops) for ref in refs
@@ -267,7 +271,7 @@ class Sums:
         """A vector for all values of a sum's variable, [n, M]."""
         only = all(part.vector for part in walk(x) if isinstance(part, Value) and depends(part, loop[0]))
         plain = only and not any(isinstance(part, Sum | Position) for part in walk(x))
-        if plain and all(in_order(frame.find(ref), ref, (loop,)) for ref, _ in expr_references(x, ())):
+        if plain and all(in_order(frame.find(ref), ref, (loop[0],)) for ref, _ in expr_references(x, ())):
             return self.emit.value(
                 x, _Axes(frame, (loop,), (greatest(loop[1], ranges),), self.emit), (*ranges, loop)
             )
@@ -317,7 +321,7 @@ class _Axes(Frame):
             emit,
         )
 
-    def find(self, ref: Ref) -> Held:
+    def find(self, ref: Ref) -> MemberArray:
         assert self.parent is not None
         held = self.parent.find(ref)
         found = [v for i in held.rest(ref) for v in self.order if v in index_variables(i)]
@@ -351,20 +355,23 @@ def _flat(node: Sum) -> tuple[Loops, Expr]:
         body = mul(*others, inner[0].body)
 
 
-def in_order(held: Held, ref: Ref, loops: Loops, *, all_of_them: bool = False) -> bool:
-    """Whether the sums' variables that occur run along axes of the array in their order.
+def in_order(held: MemberArray, ref: Ref, order: Sequence[str], *, all_of_them: bool = False) -> bool:
+    """Whether these variables, those that occur, run along axes of the array in their order.
 
     Each may be shifted by a number.
     """
-    order = [v for v, _ in loops]
-    found: list[str] = []
+    moved: list[str] = []
     for i in held.rest(ref):
         moving = index_variables(i) & set(order)
         if moving:
             if isinstance(i, Gather) or len(moving) > 1 or (i - Affine.var(next(iter(moving)))).variables:
                 return False
-            found += moving
-    return found == order if all_of_them else found == [v for v in order if v in found]
+            moved += moving
+    return moved == (list(order) if all_of_them else [v for v in order if v in moved])
+
+
+def variables_of(loops: Loops) -> list[str]:
+    return [variable for variable, _ in loops]
 
 
 def greatest(count: Affine, ranges: Ranges) -> int:

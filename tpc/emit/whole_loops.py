@@ -16,7 +16,7 @@ from tpc.emit.pointwise import on_whole_arrays
 from tpc.emit.python import Assign, Py
 from tpc.emit.round_arrays import covered, in_a_row, is_whole, put_together, stacked_axis
 from tpc.emit.scatter import added, separated
-from tpc.emit.scopes import Frame, Held
+from tpc.emit.scopes import Frame, MemberArray
 from tpc.emit.stacked import along, slice_of
 from tpc.emit.sums import SPARE
 from tpc.plan.structure import Stacking, stacking
@@ -68,7 +68,7 @@ def _one_moves(leaf: Leaf, nest: Sequence[Region], tables: Collection[str]) -> t
 
 
 Read = tuple[
-    Held, Ref, list[Py]
+    MemberArray, Ref, list[Py]
 ]  # an array, the member that a round reads of it, and the index of all of them
 
 
@@ -117,7 +117,7 @@ def _weighted(body: Body, ref: Ref, frame: Frame) -> Py:
 
 
 def _assign_whole(
-    body: Body, held: Held, value: Py, op: Instruction, nest: Sequence[Region], frame: Frame
+    body: Body, held: MemberArray, value: Py, op: Instruction, nest: Sequence[Region], frame: Frame
 ) -> None:
     frame.statements.append(Assign((held.name,), value, body.comments.of(op, nest[::-1])))
     held.pending = False
@@ -175,6 +175,8 @@ def pointwise(body: Body, region: Region, frame: Frame) -> bool:
     held = frame.target(leaf.op.out) if isinstance(leaf, Leaf) and len(nest[-1].body) == 1 else None
     if held is None or not isinstance(leaf, Leaf):
         return False
+    by_axis = [r for i in held.rest(leaf.op.out) for r in nest if i == Affine.var(r.variable)]
+    nest = by_axis if len(by_axis) == len(nest) else nest
     complete = covered(held, leaf.op.out, nest, frame)
     lie = stacking(leaf, region, body.parts.storage[leaf.op.out.name])
     if not complete:
@@ -227,8 +229,8 @@ def scattered(body: Body, region: Region, frame: Frame) -> bool:
 def copies(
     body: Body,
     region: Region,
-    mapped: Sequence[tuple[Held, Py, int, Ref]],
-    made: Sequence[tuple[Held, Stacking, Held]],
+    mapped: Sequence[tuple[MemberArray, Py, int, Ref]],
+    made: Sequence[tuple[MemberArray, Stacking, MemberArray]],
     frame: Frame,
 ) -> bool:
     """`x[j] = u[j] for j`: the array itself."""

@@ -15,7 +15,7 @@ from tpc.machine.interrupt import Interruptible
 Evaluation = tuple[dict[str, np.ndarray], np.ndarray]  # outputs by name, and the status
 
 
-class Kept(MutableMapping[int, Evaluation]):
+class EvaluationCheckpoint(MutableMapping[int, Evaluation]):
     """What the emitted `limit` gave, by repeat, as NumPy arrays.
 
     `checks` is what was found about the errors of their mean.
@@ -33,7 +33,7 @@ class Kept(MutableMapping[int, Evaluation]):
         self.running = Interruptible()
 
     @classmethod
-    def open(cls, folder: Path, program: str, fingerprint: str, count: int) -> Kept:
+    def open(cls, folder: Path, program: str, fingerprint: str, count: int) -> EvaluationCheckpoint:
         """What is kept in `folder` of the run with this fingerprint, the first `count` repeats.
 
         Raises OSError.
@@ -113,7 +113,7 @@ class Kept(MutableMapping[int, Evaluation]):
         return arrays | checks
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Kept:
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> EvaluationCheckpoint:
         found: dict[int, dict[str, np.ndarray]] = {}
         out = cls()
         for key, array in arrays.items():
@@ -130,7 +130,7 @@ class Kept(MutableMapping[int, Evaluation]):
 class Checks(MutableMapping[str, dict[str, np.ndarray]]):
     """Arrays by name, by check, which are written where the repeats are."""
 
-    def __init__(self, kept: Kept) -> None:
+    def __init__(self, kept: EvaluationCheckpoint) -> None:
         self.kept = kept
         self.done: dict[str, dict[str, np.ndarray]] = {}
 

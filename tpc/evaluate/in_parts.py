@@ -74,8 +74,7 @@ class Training:
         leaves = {str(k): np.asarray(a) for k, a in enumerate(jax.tree.leaves(points))}
         fingerprint = digest(digest(identity, inputs), leaves)
         out = cls(program, module, {}, Shares.of(module, mesh, points), loop, fingerprint)
-        object.__setattr__(out, "inputs", out.placed(inputs))
-        return out
+        return replace(out, inputs=out.placed(inputs))
 
     def at(self, points: Points) -> Training:
         """The same loop on other points, with what is compiled for these."""

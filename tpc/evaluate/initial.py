@@ -15,6 +15,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.evaluate.choice import Choice, Started
 from tpc.expand.random_start import Initial
+from tpc.machine.precision import is_traced
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
@@ -66,44 +67,25 @@ class Start:
 
         A JAX function of the inputs, which are the program's.
         """
-        import jax
-
-        known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(dict(inputs)))
-        blocks = self.evaluator.functions(
-            tuple(self.initial.blocks.values()), seed=seed, at=inputs if known else None
-        )(inputs)
-        return self.assembled(blocks)
+        names, at = tuple(self.initial.blocks.values()), None if is_traced(dict(inputs)) else inputs
+        return self.assembled(self.evaluator.functions(names, seed=seed, at=at)(inputs))
 
     def assembled(self, blocks: Mapping[str, Any]) -> Any:
         """The table [N, N] of what the outputs of the covariances' program are, or their errors."""
         import jax.numpy as jnp
 
-        rows = []
-        for a in self.initial.scalars:
-            row = []
-            for b in self.initial.scalars:
-                if (a.name, b.name) in self.initial.blocks:
-                    block = blocks[self.initial.blocks[a.name, b.name]].reshape(a.size, b.size)
-                elif (b.name, a.name) in self.initial.blocks:
-                    block = blocks[self.initial.blocks[b.name, a.name]].reshape(b.size, a.size).T
-                else:
-                    block = jnp.zeros((a.size, b.size), self.evaluator.plan.dtype)
-                row.append(block)
-            rows.append(jnp.concatenate(row, axis=1))
-        return jnp.concatenate(rows)
-
-    @property
-    def size(self) -> int:
-        """How many scalars there are, N."""
-        return sum(s.size for s in self.initial.scalars)
+        slices, size = self.initial.slices, self.initial.size
+        table = jnp.zeros((size, size), self.evaluator.plan.dtype)
+        for (a, b), name in self.initial.blocks.items():
+            at, to = slices[a], slices[b]
+            block = blocks[name].reshape(at.stop - at.start, to.stop - to.start)
+            table = table.at[to, at].set(block.T).at[at, to].set(block)
+        return table
 
     def split(self, flat: Any) -> dict[str, Any]:
         """The families by name, of an array [N]."""
-        out, start = {}, 0
-        for s in self.initial.scalars:
-            out[s.name] = flat[start : start + s.size].reshape(s.shape)
-            start += s.size
-        return out
+        slices = self.initial.slices
+        return {s.name: flat[slices[s.name]].reshape(s.shape) for s in self.initial.scalars}
 
     def values(self, inputs: Mapping[str, Any], seed: int = 0) -> dict[str, Any]:
         """The scalars by name; where they are integrated over, 0, their mean.
@@ -113,21 +95,21 @@ class Start:
         if self.choice.how == "given":
             return self._given()
         if self.choice.how in ("zero", "integrated"):
-            return self.split(np.zeros(self.size))
+            return self.split(np.zeros(self.initial.size))
         return self.drawn(symmetric_root(self.covariance(inputs, seed)))
 
     def drawn(self, root: Any) -> dict[str, Any]:
         """The scalars that the choice's seed draws, by the root of their covariance."""
-        return self.split(root @ np.random.default_rng(self.choice.seed).standard_normal(self.size))
+        return self.split(root @ np.random.default_rng(self.choice.seed).standard_normal(self.initial.size))
 
     def _given(self) -> dict[str, Any]:
         """Scalars are called by their own names, or by what they are the start of."""
         out, given = {}, dict(self.choice.values)
         for s in self.initial.scalars:
-            own = next((name for name in (s.name, s.of, s.of.partition("$")[0]) if name in given), None)
-            if own is not None:
-                out[s.name] = given[own]
-        known = {name for s in self.initial.scalars for name in (s.name, s.of, s.of.partition("$")[0])}
+            called = next((name for name in s.called if name in given), None)
+            if called is not None:
+                out[s.name] = given[called]
+        known = {name for s in self.initial.scalars for name in s.called}
         missing = [s.name for s in self.initial.scalars if s.name not in out]
         errors = [catalogue.scaling.missing_start(missing)] if missing else []
         errors += [

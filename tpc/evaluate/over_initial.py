@@ -82,14 +82,13 @@ def _slopes(
     start = evaluator.start
     assert start is not None
     split: Callable[[Any], dict[str, Any]] = start.split
-    zero = jnp.zeros(start.size, evaluator.plan.dtype)
+    zero = jnp.zeros(start.initial.size, evaluator.plan.dtype)
     rule, repeats, _ = chosen_points(evaluator, names, seed, {**inputs, **split(zero)})
     at = at_points(evaluator, names)
     slope = jax.jit(lambda points: jax.jacfwd(lambda flat: at({**inputs, **split(flat)}, *points))(zero))
     found = [slope(_placed(evaluator, drawn)) for drawn in repeats or rule]
-    return {
-        name: np.stack([np.asarray(each[name]).reshape(-1, start.size) for each in found]) for name in names
-    }
+    size = start.initial.size
+    return {name: np.stack([np.asarray(each[name]).reshape(-1, size) for each in found]) for name in names}
 
 
 def _placed(evaluator: Evaluator, drawn: Any) -> Any:
@@ -145,7 +144,7 @@ def _batches(
 
     start = evaluator.start
     assert start is not None
-    size = start.size
+    size = start.initial.size
     rule, repeats, _ = chosen_points(evaluator, names, seed, {**inputs, **start.split(np.zeros(size))})
     alike = not repeats or evaluator.plan.exact  # for all batches
     batches = BATCHES if alike else len(repeats)

@@ -63,7 +63,7 @@ def _drawn(result: Result, samples: list[Samples], axes: Any, *, shown: bool) ->
 
 
 def _draw_one_legend(figure: Any, drawn: list[Any], columns: int) -> None:
-    """That of the first panel that has one, below all: maps have none."""
+    """The legend of the first panel that has one, below all: maps have none."""
     labelled = next((axis for axis in drawn if axis.get_legend_handles_labels()[1]), None)
     if labelled is not None:
         handles = labelled.get_legend_handles_labels()

@@ -13,7 +13,7 @@ from threading import Event, Lock
 from types import ModuleType
 from typing import Any
 
-from tpc.evaluate.checkpoint import Kept
+from tpc.evaluate.checkpoint import EvaluationCheckpoint
 from tpc.evaluate.long_repeats import LongRepeats
 from tpc.machine.memory import SURE, free_memory
 from tpc.machine.precision import precision
@@ -91,7 +91,7 @@ def compute(
     plan: Plan,
     given: Mapping[str, Any],
     seed: int,
-    kept: Kept,
+    kept: EvaluationCheckpoint,
     progress: Callable[[int, int], None] | None,
     each: float,
     long: LongRepeats | None = None,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.evaluate.aim import Aim, added, beginning, following, missed, seconds, shortfall
-from tpc.evaluate.checkpoint import Kept
+from tpc.evaluate.checkpoint import EvaluationCheckpoint
 from tpc.evaluate.fit import Fitted, fit_in_memory, growth
 from tpc.evaluate.long_repeats import LongRepeats, Rounds
 from tpc.evaluate.remarks import not_looked_at, remarks, rounding_notes
@@ -38,7 +38,7 @@ class Stage:
     """The repeats of one plan."""
 
     plan: Plan
-    kept: Kept
+    kept: EvaluationCheckpoint
     # what the module's `run` gives
     found: Mapping[str, tuple[Any, Any]]
     # what the module says of its errors, by output; nothing where they do not come from repeats
@@ -134,7 +134,7 @@ class StagedRun:
             compiling=self.compiling,
         )
 
-    def stage(self, plan: Plan, kept: Kept | None, each: float) -> Stage:
+    def stage(self, plan: Plan, kept: EvaluationCheckpoint | None, each: float) -> Stage:
         """The repeats of a plan.
 
         kept: those that an earlier stage with the same points has. each: bytes that a repeat takes.
@@ -166,24 +166,26 @@ class StagedRun:
     def training_of(self, points: Points | None) -> Training:
         return self.evaluator.training(self.given, points=points)
 
-    def _load(self, plan: Plan, kept: Kept | None) -> Kept:
+    def _load(self, plan: Plan, kept: EvaluationCheckpoint | None) -> EvaluationCheckpoint:
         """What is done already. Of several processes that work together, the first one has the folder."""
         if kept is not None and self.checkpoint is None:
             return kept
         evaluator, folder = self.evaluator, self.checkpoint
         together = self.mesh is not None and several()
         if folder is None and not together:
-            return Kept()
+            return EvaluationCheckpoint()
         points = "" if plan.samples == evaluator.plan.samples else f" {plan.samples}"
         name = evaluator.program.name
         fingerprint = digest(f"{evaluator.identity} {self.seed}{points}", self.given)
         if folder is None or (together and not is_first()):
-            kept = Kept()
+            kept = EvaluationCheckpoint()
         else:
-            kept = Kept.open(folder, name, fingerprint, plan.evaluations)
+            kept = EvaluationCheckpoint.open(folder, name, fingerprint, plan.evaluations)
         return _agreed(kept, fingerprint, name) if together else kept
 
-    def _evaluate(self, plan: Plan, kept: Kept, each: float) -> tuple[Mapping[str, tuple[Any, Any]], bool]:
+    def _evaluate(
+        self, plan: Plan, kept: EvaluationCheckpoint, each: float
+    ) -> tuple[Mapping[str, tuple[Any, Any]], bool]:
         """What the module's `run` gives; and whether it was interrupted.
 
         If it was, what its `summary` makes of the repeats that are done.
@@ -218,14 +220,14 @@ class StagedRun:
             self.progress(done, total)
 
 
-def _agreed(kept: Kept, fingerprint: str, name: str) -> Kept:
+def _agreed(kept: EvaluationCheckpoint, fingerprint: str, name: str) -> EvaluationCheckpoint:
     """What process 0 has kept, for all processes, so that all compute the same repeats.
 
     Raises TpcError (TP613) if they run different things.
     """
     require_agreement(fingerprint, name)
     received = arrays_of_first(kept.to_arrays())
-    return kept if is_first() else Kept.from_arrays(received)
+    return kept if is_first() else EvaluationCheckpoint.from_arrays(received)
 
 
 def too_early(plan: Plan, done: int) -> KeyboardInterrupt:

@@ -18,6 +18,7 @@ from itertools import combinations, islice
 from tpc.core.expr import ZERO, Expr, Extent, Number, Pow, Ref, Value, add, children, values, walk
 from tpc.core.network import Source
 from tpc.core.passes import part_for, renamed
+from tpc.core.printer import as_written
 from tpc.core.program import (
     Family,
     For,
@@ -40,7 +41,7 @@ from tpc.expand.chance import NO_GROUPS, RANDOM, Chance, join
 from tpc.expand.growth import GrowsError, SmallError
 from tpc.expand.orders import Orders, SeriesTerm, UnstableError, key, orders
 from tpc.expand.random_start import Initial, initial_program, without_initial
-from tpc.expand.rename import Meaning, meanings_of
+from tpc.expand.rename import PART, START, Meaning, TermName, meanings_of
 from tpc.expand.simplify import without_constant_axes, without_copies, without_zeros
 from tpc.expand.terms import F0
 
@@ -78,7 +79,12 @@ def _of_text(program: Program, source: Source | None) -> Expansion:
         return _expand(program, orders(program))
     except UnstableError as error:
         found = catalogue.scaling.unstable(
-            error.op.origin.label, shown(error.ref), error.power, error.function, error.rounds, error.again
+            error.op.origin.label,
+            as_written(error.ref),
+            error.power,
+            error.function,
+            error.rounds,
+            error.again,
         )
     except SmallError as error:
         found = _tends_to_zero(error)
@@ -119,7 +125,7 @@ def require_few_terms(program: Program) -> None:
 
 
 def powers_of_widths(x: Expr) -> Iterator[Fraction]:
-    """Those in an expression, one for each place."""
+    """The powers of widths in an expression, one for each place."""
     match x:
         case Extent():
             yield Fraction(1)
@@ -167,7 +173,7 @@ def _without_axes(family: Family, gone: Sequence[int] | set[int]) -> Family:
 
 def _tends_to_zero(error: SmallError) -> Diagnostic:
     assert error.op is not None
-    return catalogue.scaling.tends_to_zero(error.op.origin.label, shown(error.op.out), error.function)
+    return catalogue.scaling.tends_to_zero(error.op.origin.label, as_written(error.op.out), error.function)
 
 
 @dataclass
@@ -207,9 +213,9 @@ class _Terms:
         except GrowsError as error:
             raise UnstableError(op, error.value or op.out, error.power, error.function) from None
         for p in [*wanted, *([F0] if name in self.outputs and F0 not in wanted else [])]:
-            yield from self._term(op, key(name, p), [term for term in terms if term.power == p])
+            yield from self._term(op, TermName(name, p), [term for term in terms if term.power == p])
 
-    def _term(self, op: Instruction, name: str, terms: list[SeriesTerm]) -> Iterator[Instruction]:
+    def _term(self, op: Instruction, name: TermName, terms: list[SeriesTerm]) -> Iterator[Instruction]:
         out = self._out(name, op)
         if isinstance(op, MatMul):
             for term in terms:
@@ -232,16 +238,19 @@ class _Terms:
             if term.kind == "value":
                 parts.append(term.value)
                 continue
-            part = self._out(f"{name}~" if term.kind == "initial" else f"{name}+", op)
+            part = self._out(replace(name, kind=START if term.kind == "initial" else PART), op)
             if term.kind == "initial":
                 self.initial.setdefault(part.name, []).append((op, term.value))
             yield Moment(part, term.value, origin=op.origin)
             parts.append(Value(part, False))
         yield Scalar(out, add(*parts), origin=op.origin)
 
-    def _of_table(self, op: OuterMul, name: str, out: Ref, terms: list[SeriesTerm]) -> Iterator[Instruction]:
+    def _of_table(
+        self, op: OuterMul, name: TermName, out: Ref, terms: list[SeriesTerm]
+    ) -> Iterator[Instruction]:
         """The products of the terms of a table and of its operand that have one power in all."""
-        places = [self._out(f"{name}+{k}", op) for k in range(len(terms))] if len(terms) > 1 else [out]
+        parts = [replace(name, kind=PART, number=k) for k in range(len(terms))]
+        places = [self._out(part, op) for part in parts] if len(terms) > 1 else [out]
         for place, term in zip(places, terms, strict=False):
             table, operand = values(term.value)
             yield replace(op, out=place, table=table.ref, operand=operand.ref)
@@ -249,13 +258,15 @@ class _Terms:
             total = add(*(Value(place, True) for place in places)) if terms else ZERO
             yield Nonlin(out, total, origin=op.origin)
 
-    def _out(self, name: str, op: Instruction) -> Ref:
+    def _out(self, term: TermName, op: Instruction) -> Ref:
+        name = str(term)
         self.families.setdefault(name, replace(self.made[op.out.name], name=name))
         return Ref(name, op.out.index)
 
     def _rough(self, function: str) -> Expr:
         assert self.op is not None
-        raise RefusedError(catalogue.scaling.rough_series(self.op.origin.label, shown(self.op.out), function))
+        label, out = self.op.origin.label, as_written(self.op.out)
+        raise RefusedError(catalogue.scaling.rough_series(label, out, function))
 
     def check_initial(self, left: Sequence[str] | dict[str, None]) -> None:
         """Refuses scalars that need not be jointly Gaussian given the rest.
@@ -272,11 +283,11 @@ class _Terms:
         chances = {value: self.known.chance_of(value) for value in distinct}
         if not self.linear_together(distinct, chances.values()):
             raise RefusedError(
-                catalogue.scaling.not_gaussian(there[0][0].origin.label, shown(there[0][0].out))
+                catalogue.scaling.not_gaussian(there[0][0].origin.label, as_written(there[0][0].out))
             )
         for op, value in there:
             if RANDOM in chances[value].others:
-                raise RefusedError(catalogue.scaling.not_gaussian(op.origin.label, shown(op.out)))
+                raise RefusedError(catalogue.scaling.not_gaussian(op.origin.label, as_written(op.out)))
 
     def linear_together(self, scalars: Sequence[Expr], chances: Iterable[Chance]) -> bool:
         """Whether there is a way to tell what each is linear in so that this occurs nowhere else."""
@@ -286,8 +297,3 @@ class _Terms:
             join(self.known.chance_of(value, avoid) for value in scalars).linear
             for avoid in islice(ways, MOST_WAYS)
         )
-
-
-def shown(ref: Ref) -> str:
-    """A member as the user knows it: a part of a line by what the line makes."""
-    return str(Ref(ref.name.partition("$")[0], ref.index))

@@ -18,7 +18,7 @@ DEGREES = {"left_gram": 2, "right_gram": 2, "preconditioned": 1}
 
 
 def spectral_series(expander: Expander, x: SpectralMap, cut: Fraction) -> Series:
-    """Of the first terms of tables alone: those below would need a derivative, which is refused."""
+    """A series, of the first terms of tables alone: those below would need a derivative, which is refused."""
     if x.function in DEGREES:
         return _homogeneous(expander, x, DEGREES[x.function], cut)
     if (expander.power_of(x.table) or F0) > 0:

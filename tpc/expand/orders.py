@@ -31,6 +31,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.expand.chance import NO_GROUPS, PRODUCT, RANDOM, Chance, Chances, Groups, join
 from tpc.expand.growth import GrowsError, SmallError
+from tpc.expand.rename import TermName
 from tpc.expand.series import Expander
 from tpc.expand.terms import F0, Series
 
@@ -62,7 +63,7 @@ class UnstableError(Exception):
 
 def key(name: str, p: Fraction) -> str:
     """The name of a term while names are not settled."""
-    return f"{name}@{p}"
+    return str(TermName(name, p))
 
 
 def operands(op: Instruction) -> Iterator[Value]:
@@ -159,11 +160,13 @@ class Orders:
         def made_of(node: Expr) -> Expr | None:
             if not isinstance(node, Value) or not node.vector or depth == 0:
                 return None
-            name, _, p = node.ref.name.rpartition("@")
-            sites = self.made.get(name, ())
+            if not TermName.is_one(node.ref.name):
+                return None
+            name = TermName.of(node.ref.name)
+            sites = self.made.get(name.family, ())
             if len(sites) != 1 or not isinstance(op := sites[0].op, Nonlin) or op.out.index != node.ref.index:
                 return None
-            term = self.expander.series(op.phi, Fraction(p)).get(Fraction(p))
+            term = self.expander.series(op.phi, name.power).get(name.power)
             return None if term is None else self.unfolded(term, depth - 1)
 
         return replace(x, made_of)
@@ -330,8 +333,8 @@ class Orders:
         if len({op.transposed for op in products}) > 1:
             return False
         operands = {op.operand.name for op in products}
-        own = [chance for name, chance in self.chances.items() if name.rpartition("@")[0] in operands]
-        return not any(entries(matrix) in chance.groups for chance in own)
+        made_of = [chance for name, chance in self.chances.items() if TermName.of(name).family in operands]
+        return not any(entries(matrix) in chance.groups for chance in made_of)
 
     def used_again(self, name: str) -> list[str]:
         """The matrices because of which the mean that the scalar `name` is made of is not known to be 0."""

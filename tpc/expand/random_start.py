@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import accumulate, pairwise, product
 from math import prod
 
 from tpc.core.affine import Affine
 from tpc.core.expr import ONE, ZERO, Expr, Gather, Ref, Value, divide, mul, number, power, values
-from tpc.core.names import distinct
+from tpc.core.names import SplitName, distinct
 from tpc.core.passes import rewrite, without_unused
 from tpc.core.places import rounds
 from tpc.core.program import (
@@ -46,6 +46,11 @@ class Scalars:
     def size(self) -> int:
         return prod(self.shape)
 
+    @property
+    def called(self) -> tuple[str, ...]:
+        """What users may call them: by their own name, or by what they are the start of."""
+        return self.name, self.of, SplitName.of(self.of).base
+
 
 @dataclass(frozen=True)
 class Initial:
@@ -58,6 +63,17 @@ class Initial:
     blocks: dict[tuple[str, str], str]
     # of each family, the vectors of that program whose means, times √n, they are
     summands: dict[str, str]
+
+    @property
+    def size(self) -> int:
+        """How many scalars there are, N."""
+        return sum(s.size for s in self.scalars)
+
+    @property
+    def slices(self) -> dict[str, slice]:
+        """Where each family is among all of them."""
+        ends = [*accumulate((s.size for s in self.scalars), initial=0)]
+        return {s.name: slice(*at) for s, at in zip(self.scalars, pairwise(ends), strict=True)}
 
 
 def without_initial(program: Program, names: Collection[str]) -> Program:

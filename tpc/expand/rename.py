@@ -11,9 +11,39 @@ from fractions import Fraction
 
 from tpc.core.composed import COMPOSED
 from tpc.core.functions import CONSTANTS, FUNCTIONS
-from tpc.core.names import distinct, numbered
+from tpc.core.names import SplitName, distinct, free_part, is_part
 from tpc.core.printer import print_fraction
 from tpc.core.program import Family, Program, instructions
+
+POWER, START, PART = "@", "~", "+"  # what follows the family in a term's name
+
+
+@dataclass(frozen=True, slots=True)
+class TermName:
+    """What a term of order n^power, or a part of it, is called while names are not settled."""
+
+    family: str
+    power: Fraction
+    # START of what the start gives to it, PART of what else is made by itself, "" of the term
+    kind: str = ""
+    # among several parts
+    number: int | None = None
+
+    @staticmethod
+    def is_one(text: str) -> bool:
+        """False of what is given, which has no terms."""
+        return POWER in text
+
+    @staticmethod
+    def of(text: str) -> TermName:
+        family, _, rest = text.rpartition(POWER)
+        kind = next((mark for mark in (START, PART) if mark in rest), "")
+        power, _, number = rest.partition(kind) if kind else (rest, "", "")
+        return TermName(family, Fraction(power), kind, int(number) if number else None)
+
+    def __str__(self) -> str:
+        number = "" if self.number is None else self.number
+        return f"{self.family}{POWER}{self.power}{self.kind}{number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +60,8 @@ class Meaning:
     @property
     def told(self) -> bool:
         """Whether the name is shown, and stands for more than the limit of what the program calls so."""
-        return "$" not in self.family and (self.power != 0 or self.order > 0 or self.initial)
+        of_part = is_part(self.family) or is_part(self.name)
+        return not of_part and (self.power != 0 or self.order > 0 or self.initial)
 
 
 def notes_on(meanings: Sequence[Meaning]) -> tuple[str, ...]:
@@ -61,40 +92,33 @@ def meanings_of(
     """For each key of a term its name. written: the keys in the order of the program."""
     variables = {loop.variable for _, loops in instructions(program.body) for loop in loops}
     taken = {*CONSTANTS, *FUNCTIONS, *COMPOSED, *program.names, *variables}
-    own = {name: _parsed(name) for name in written}
-    powers = _powers_by_family(own.values())
+    terms = {name: TermName.of(name) for name in written}
+    powers = _powers_by_family(terms.values())
     made = {family.name for family in program.families}
     used = taken - made
     out: dict[str, Meaning] = {}
-    for mark in ("", "~", "+"):  # the user's names first
-        for name in written:
-            family, p, own_mark = own[name]
-            if own_mark != mark:
+    for kind in ("", START, PART):  # the user's names first
+        for name, term in terms.items():
+            if term.kind != kind:
                 continue
-            order = powers[family].index(p) if not mark else 0
-            got = family if not mark and not order else _name(family, order, mark, used | made)
+            order = 0 if kind else powers[term.family].index(term.power)
+            got = _settled(term, order, used | made) if kind or order else term.family
             used.add(got)
-            out[name] = Meaning(got, family, p, order, mark == "~")
+            out[name] = Meaning(got, term.family, term.power, order, kind == START)
     return out
 
 
-def _powers_by_family(terms: Iterable[tuple[str, Fraction, str]]) -> dict[str, list[Fraction]]:
+def _powers_by_family(terms: Iterable[TermName]) -> dict[str, list[Fraction]]:
     """The powers of each family's terms, the greatest first."""
     powers: dict[str, list[Fraction]] = {}
-    for family, p, mark in terms:
-        if not mark:
-            powers.setdefault(family, []).append(p)
-    return {family: sorted(own, reverse=True) for family, own in powers.items()}
+    for term in terms:
+        if not term.kind:
+            powers.setdefault(term.family, []).append(term.power)
+    return {family: sorted(some, reverse=True) for family, some in powers.items()}
 
 
-def _parsed(name: str) -> tuple[str, Fraction, str]:
-    mark = name[-1] if name[-1] in "~+" else ""
-    family, _, p = name.rstrip("~+").rpartition("@")
-    return family, Fraction(p), mark
-
-
-def _name(family: str, order: int, mark: str, taken: set[str]) -> str:
-    base = family.partition("$")[0]
-    if mark == "+":
-        return numbered(f"{base}$", taken)
-    return distinct(f"{base}0" if mark else f"δ{order if order > 1 else ''}{family}", taken)
+def _settled(term: TermName, order: int, taken: set[str]) -> str:
+    base = SplitName.of(term.family).base
+    if term.kind == PART:
+        return free_part(base, taken)
+    return distinct(f"{base}0" if term.kind else f"δ{order if order > 1 else ''}{term.family}", taken)

@@ -5,7 +5,6 @@ Each has one range 0 … extent − 1, and arrays have axes of their own, so tha
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Container, Mapping, Sequence
 
 from tpc.core.affine import Affine, bounds
@@ -32,19 +31,7 @@ from tpc.core.printer import print_expr
 from tpc.core.traverse import index_variables, ref_variables
 from tpc.gram.boxes import Box
 from tpc.gram.ir import NotGramError
-
-LETTERS = ("i", "j", "p", "q", "r", "s", "k", "l", "m", "a", "b", "c", "d", "e", "f", "g")
-
-
-def plain(variable: str) -> str:
-    """A variable as a person would write it."""
-    return variable.split("%")[0]
-
-
-def order(variable: str) -> int:
-    """The place of an array's axis."""
-    name = plain(variable)
-    return LETTERS.index(name) if name in LETTERS else int(name[1:])
+from tpc.gram.marked_variables import axis_variable, bound_variable, numbered_variable, without_marks
 
 
 class Axes:
@@ -68,18 +55,18 @@ class Axes:
 
     def fresh(self, wish: str, extent: int) -> str:
         self.count += 1
-        name = f"{plain(wish)}%{self.count}"
+        name = numbered_variable(wish, self.count)
         self.extents[name] = extent
         return name
 
     def axis(self, k: int, extent: int) -> str:
         """The variable of the k-th axis of an array, where that is so long."""
-        name = f"{LETTERS[k] if k < len(LETTERS) else f'i{k}'}%{extent}%"
+        name = axis_variable(k, extent)
         self.extents[name] = extent
         return name
 
     def bound(self, k: int, extent: int) -> str:
-        name = f"t{k}%%{extent}"
+        name = bound_variable(k, extent)
         self.extents[name] = extent
         return name
 
@@ -140,8 +127,7 @@ class Axes:
             met |= not apart
         if met:
             raise NotGramError(
-                f"`{re.sub('%[0-9%]*', '', str(ref))}` is made by several instructions whose indices do not "
-                "come apart"
+                f"`{without_marks(str(ref))}` is made by several instructions whose indices do not come apart"
             )
         return None
 

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from tpc.core.affine import Affine
+from tpc.core.brackets import as_delta
 from tpc.core.expr import (
     ONE,
     ZERO,
@@ -40,7 +41,7 @@ from tpc.gram.adjoint import Adjoints
 from tpc.gram.axes import Axes
 from tpc.gram.boxes import Box, Boxes, boxes, phi_of
 from tpc.gram.covariance_arrays import CovarianceArrays
-from tpc.gram.deltas import agreeing, as_delta, without_deltas
+from tpc.gram.deltas import agreeing, without_deltas
 from tpc.gram.gaussian_functions import NESTED, is_nested
 from tpc.gram.groups import expectation_of_groups
 from tpc.gram.ir import (

@@ -8,10 +8,11 @@ from tpc.core.affine import Affine
 from tpc.core.expr import Delta, Expr, Mul, Number, Ref, Sum, Value, replace, values
 from tpc.core.program import Scalar
 from tpc.core.traverse import free_variables, substitute
-from tpc.gram.axes import Axes, order
+from tpc.gram.axes import Axes
 from tpc.gram.boxes import Boxes
 from tpc.gram.ir import Definition, Formula, Piece, determined, formula_variables
-from tpc.gram.labels import best_name, comment_of, name_of
+from tpc.gram.labels import array_name, best_name, comment_of, name_of
+from tpc.gram.marked_variables import place_of_axis
 
 
 class CovarianceArrays:
@@ -38,7 +39,7 @@ class CovarianceArrays:
         """The formula, in axes of the array that it is a part of, by the name of an array."""
         formula = determined(formula)
         if formula not in self.formulas:
-            axes = sorted(formula_variables(formula), key=order)
+            axes = sorted(formula_variables(formula), key=place_of_axis)
             self.formulas[formula] = self.named(formula, axes, key)
         return self.formulas[formula]
 
@@ -58,7 +59,7 @@ class CovarianceArrays:
 
     def array(self, pieces: tuple[Piece, ...], axes: Sequence[str], key: Sequence[Expr]) -> Value:
         """What these pieces make over the axes, by the name of a new array. key: what it is."""
-        name = f"E${len(self.definitions)}"
+        name = array_name(len(self.definitions))
         shape = tuple(self.axes.extents[axis] for axis in axes)
         known = [replace(x, self._by_name) for x in key]
         self.definitions[name] = Definition(

@@ -90,12 +90,12 @@ class _Coefficients:
         if isinstance(op, OuterMul) and op.table.name in self.names:
             return self.product(site, op)
         if isinstance(op, OuterNonlin) and op.out.name in self.names:
-            return self.made(site, op)
+            return self.cells_of(site, op)
         return [op]
 
     # tables
 
-    def made(self, site: Site, op: OuterNonlin) -> list[Op]:
+    def cells_of(self, site: Site, op: OuterNonlin) -> list[Op]:
         out = list[Op]()
         slots = self.slots[op.out.name]
         phi = self.without_maps(site, op.phi, slots, out)

@@ -7,9 +7,21 @@ from collections.abc import Sequence
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Call, Delta, Expr, Ref, Value, replace, walk
+from tpc.core.names import SplitName, is_part, is_part_of
 from tpc.core.printer import print_expr
+from tpc.gram.marked_variables import without_marks
 
 LONGEST, LONGEST_COMMENT = 40, 120
+ARRAY = "E"  # what arrays are parts of, before they have names that say what they are
+
+
+def array_name(number: int) -> str:
+    return str(SplitName(ARRAY, str(number)))
+
+
+def is_array(name: str) -> bool:
+    """Whether it is an array's; an input has the name that the program gives to it."""
+    return is_part_of(name, ARRAY)
 
 
 def name_of(key: Sequence[Expr]) -> str:
@@ -41,7 +53,7 @@ def best_name(wishes: Sequence[str]) -> str:
     return min(
         wishes,
         key=lambda wish: (
-            len(re.findall("relu|step|erf|sin|cos|exp|tanh|sigmoid", wish)) + 3 * ("$" in wish),
+            len(re.findall("relu|step|erf|sin|cos|exp|tanh|sigmoid", wish)) + 3 * is_part(wish),
             len(wish),
         ),
     )
@@ -49,7 +61,7 @@ def best_name(wishes: Sequence[str]) -> str:
 
 def text_of(x: Expr) -> str:
     """An expression with its variables as a person would write them."""
-    return re.sub("%[0-9%]*", "", print_expr(replace(x, delta_shown)))
+    return without_marks(print_expr(replace(x, delta_shown)))
 
 
 def delta_shown(x: Expr) -> Expr | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
 from tpc.core.expr import ZERO, Expr, Ref, Value
+from tpc.core.names import is_part
 from tpc.core.program import MatMul, Nonlin
 from tpc.core.traverse import substitute
 from tpc.gram.boxes import Box, phi_of
@@ -85,7 +86,7 @@ class Dots:
     def _product_shown(self, op: MatMul) -> str:
         """A product as it was written: what has no name there by what it is."""
         operand, sites = str(op.operand), self.engine.sites.of(op.operand)
-        if "$" in operand and sites and isinstance(sites[0].op, Nonlin):
+        if is_part(op.operand.name) and sites and isinstance(sites[0].op, Nonlin):
             operand = text_of(sites[0].op.phi)
             operand = (
                 operand

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from tpc.core.expr import ONE, ZERO, Expr, brackets, replace
@@ -10,6 +9,7 @@ from tpc.core.printer import POWER, SUM, UNARY, print_axes, print_expr
 from tpc.core.spectral import SPECTRAL
 from tpc.gram.ir import Closed, CovarianceProgram, Definition, Factor, Formula, Piece, Spectral
 from tpc.gram.labels import delta_shown
+from tpc.gram.marked_variables import with_plain_variables
 
 
 def print_covariances(covariances: CovarianceProgram) -> str:
@@ -20,7 +20,7 @@ def print_covariances(covariances: CovarianceProgram) -> str:
     lines = [line for definition in covariances.definitions for line in _definition(definition)]
     for name, (axes, formula) in covariances.outputs.items():
         lines.append(f"output {name}{print_axes(axes)} = {_expr(formula)}")
-    return "\n".join(map(_plain, lines))
+    return "\n".join(map(with_plain_variables, lines))
 
 
 def _definition(definition: Definition) -> list[str]:
@@ -35,19 +35,6 @@ def _piece(piece: Piece) -> str:
     axes = zip(piece.variables, piece.low, piece.extent, strict=True)
     where = [f"{f'{low} + ' if low else ''}{v} < {low + n}" for v, low, n in axes]
     return f"{brackets(where)} = {print_formula(piece.formula)}"
-
-
-def _plain(line: str) -> str:
-    """The line with the names that a person would give to variables, which are unique by their marks."""
-    names: dict[str, str] = {}
-    for variable in re.findall(r"\w+%[0-9%]*", line):
-        base, k = variable.partition("%")[0], 1
-        while variable not in names:
-            name = base if k == 1 else f"{base}_{k}"
-            if name not in names.values():
-                names[variable] = name
-            k += 1
-    return re.sub(r"\w+%[0-9%]*", lambda found: names[found[0]], line)
 
 
 def print_formula(formula: Formula) -> str:

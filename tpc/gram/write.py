@@ -110,10 +110,10 @@ class _CovarianceWriter:
         definitions = [d for d in self.covariances.definitions if d.name in needed]
         begun = 0
         for run in self.rolled.runs(definitions):
-            lines += self.made(definitions[begun : run.start + run.period])
+            lines += self.define(definitions[begun : run.start + run.period])
             lines += self.rolled.written(run, definitions)
             begun = run.stop
-        lines += self.made(definitions[begun:])
+        lines += self.define(definitions[begun:])
         outputs = []
         for name, (axes, formula) in self.covariances.outputs.items():
             value = self._arrays(guarded=False).aligned(finite_branches(formula), [v for v, _ in axes])
@@ -127,11 +127,11 @@ class _CovarianceWriter:
             outputs.append(f"{name!r}: {value.text}")
         return [*lines, Return(Py(f"as_outputs({{{', '.join(outputs)}}}, dtype), jnp.zeros((), dtype)"))]
 
-    def made(self, definitions: Sequence[Definition]) -> list[Statement]:
+    def define(self, definitions: Sequence[Definition]) -> list[Statement]:
         lines: list[Statement] = []
         for definition in definitions:
-            made = self.definition(definition)
-            lines += [*self.gaps.statements(), made]
+            line = self.definition(definition)
+            lines += [*self.gaps.statements(), line]
         return lines
 
     def _whole(self, value: Value, axes: Sequence[tuple[str, int]]) -> bool:

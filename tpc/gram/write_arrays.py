@@ -31,6 +31,7 @@ from tpc.core.expr import (
     mul,
     number,
     power,
+    values,
 )
 from tpc.core.functions import FUNCTIONS
 from tpc.core.traverse import free_variables, index_variables, indices
@@ -49,6 +50,7 @@ from tpc.emit.whole import (
     whole_py,
 )
 from tpc.gram.array_axes import letters, missing
+from tpc.gram.labels import is_array
 
 MOST_TERMS = 512  # of a sum that is written as one over slices
 
@@ -149,9 +151,7 @@ class Arrays:
 
     def _may_vanish(self, x: Expr) -> bool:
         """Whether a divisor is a moment, which is 0 where an input has norm 0."""
-        from tpc.core.expr import values
-
-        return self.guarded and any("$" in v.ref.name and v.ref.name.startswith("E$") for v in values(x))
+        return self.guarded and any(is_array(v.ref.name) for v in values(x))
 
     def _argument(self, x: Expr, axes: Sequence[str]) -> Py:
         """`x` as an argument of a function, or in a power, of numbers that may stand alone."""

@@ -70,7 +70,7 @@ class RolledWriter:
         before = self._before(run, inside)
         series = self._here(run, definitions, inside)
         writer.table, writer.gaps.made = inside, {}
-        body = writer.made(definitions[run.start + run.period : run.start + 2 * run.period])
+        body = writer.define(definitions[run.start + run.period : run.start + 2 * run.period])
         writer.table, writer.gaps.made = outside, made_outside
         before, series = (
             {name: local for name, local in table.items() if name in inside.read}

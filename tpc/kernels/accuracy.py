@@ -82,7 +82,7 @@ def scale(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
     rows, columns: its values of inputs with themselves, [N, *positions, *positions].
     """
-    left, right = (np.sqrt(np.maximum(own(diagonal), 0)) for diagonal in (rows, columns))
+    left, right = (np.sqrt(np.maximum(variances(diagonal), 0)) for diagonal in (rows, columns))
     positions = left.ndim - 1
     left = left.reshape(len(left), 1, *left.shape[1:], *(1,) * positions)
     return np.asarray(left * right.reshape(1, len(right), *(1,) * positions, *right.shape[1:]))
@@ -90,14 +90,14 @@ def scale(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 def scale_of_own(diagonal: np.ndarray) -> np.ndarray:
     """The same for the values of inputs with themselves."""
-    root = np.sqrt(np.maximum(own(diagonal), 0))
+    root = np.sqrt(np.maximum(variances(diagonal), 0))
     positions, there = root.shape[1:], (1,) * (root.ndim - 1)
     return np.asarray(
         root.reshape(len(root), *positions, *there) * root.reshape(len(root), *there, *positions)
     )
 
 
-def own(diagonal: np.ndarray) -> np.ndarray:
+def variances(diagonal: np.ndarray) -> np.ndarray:
     """[N, *positions]: every position with itself."""
     positions = (diagonal.ndim - 1) // 2
     flat = diagonal.reshape(len(diagonal), int(np.prod(diagonal.shape[1 : 1 + positions], dtype=int)), -1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Ref, Value, values, walk
-from tpc.core.names import Together, numbered
+from tpc.core.names import SplitName, Together, free_part
 from tpc.core.program import (
     Family,
     For,
@@ -78,7 +78,7 @@ class Block:
     def unused(self, variable: str) -> str:
         """A name for a bound variable that means nothing yet."""
         used = self.variables()
-        return numbered(f"{variable}$", Together((used, self.taken))) if variable in used else variable
+        return free_part(variable, Together((used, self.taken))) if variable in used else variable
 
     def fresh(self, base: str) -> str:
         """A name that is not taken, of the form reserved for what lowering makes.
@@ -87,7 +87,7 @@ class Block:
         """
         while True:
             self.counts[base] = self.counts.get(base, 0) + 1
-            name = f"{base}${self.counts[base]}"
+            name = str(SplitName(base, str(self.counts[base])))
             if name not in self.made and name not in self.taken:
                 return name
 

@@ -6,6 +6,7 @@ What else a process computes keeps the precision that it has.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, wraps
@@ -65,12 +66,17 @@ def require_platform() -> None:
         ) from None
 
 
+def is_traced(value: Any) -> bool:
+    """Whether there is an array in it that JAX only traces, of which there are no numbers yet."""
+    jax = sys.modules.get("jax")  # what it made is there only if it is
+    return jax is not None and any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value))
+
+
 def traced(inputs: Any) -> bool:
     """Whether JAX only traces what is done here to the arrays of a tree (jit, grad, vmap, …)."""
-    import jax
     import jax.numpy as jnp
 
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in [*jax.tree.leaves(inputs), jnp.zeros(())])
+    return is_traced((inputs, jnp.zeros(())))
 
 
 def has_64_bits() -> bool:

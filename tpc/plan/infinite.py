@@ -20,6 +20,7 @@ from scipy import special
 from tpc.core.expr import Add, Call, Constant, Expr, Mul, Number, Pow, Ref, Value, walk
 from tpc.core.functions import elementwise
 from tpc.core.numeric import Namespace, evaluate
+from tpc.core.printer import as_written
 from tpc.core.program import Moment, Nonlin, Program, instructions
 from tpc.core.traverse import used_refs
 from tpc.diagnostics import catalogue
@@ -169,9 +170,7 @@ def with_finite_means(program: Program) -> Program:
     """The program. Raises TpcError (TP806) if some of its means are infinite for certain."""
     infinite, _ = infinite_means(program)
     if infinite:
-        errors = [
-            catalogue.scaling.infinite_mean(op.origin.label, str(op.out).partition("$")[0]) for op in infinite
-        ]
+        errors = [catalogue.scaling.infinite_mean(op.origin.label, as_written(op.out)) for op in infinite]
         raise TpcError(errors, program.name, of_program=True)
     return program
 

@@ -288,11 +288,18 @@ class SampledPlan(PointsPlan):
     """By points that are drawn at random, so often that their spread tells the error."""
 
     tolerances: ClassVar[dict[DType, float]] = {"float64": 1e-8, "float32": 1e-4}
+    fine_tolerances: ClassVar[dict[DType, float]] = {"float64": 1e-13, "float32": 1e-5}
 
     samples: int = field()
     repeats: int = field()
     # whether each width has points with weights of their own
     by_width: bool = False
+    # whether directions as small as high powers of n^(-1/2) are kept, which corrections of a start need
+    fine: bool = False
+
+    @property
+    def tolerance(self) -> float:
+        return (self.fine_tolerances if self.fine else self.tolerances)[self.dtype]
 
     @property
     def space(self) -> Space:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from tpc.core.affine import Affine, bounds
 from tpc.core.expr import ONE, Expr, Gather, Number, Ref, Value, add, mul, summed, values
-from tpc.core.names import part
+from tpc.core.names import SplitName, part
 from tpc.core.printer import print_expr
 from tpc.core.program import Family, For, Instruction, Moment, Nonlin, Program, Scalar
 from tpc.core.traverse import free_variables, substitute
@@ -241,7 +241,7 @@ def _size(node: Node, counts: Counts) -> int:
 def _name(node: Pair) -> str:
     """A name that says what was multiplied, if that is short."""
     factors = [leaf.x for leaf in leaves(node) if leaf.x != ONE]
-    parts = [x.ref.name.split("$")[0] for x in factors if isinstance(x, Value)]
+    parts = [SplitName.of(x.ref.name).base for x in factors if isinstance(x, Value)]
     name = "_".join(dict.fromkeys(parts)) if len(parts) == len(factors) else "product"
     return name if len(name) <= 16 else "product"
 

@@ -88,11 +88,12 @@ def body_of(level: Level) -> tuple[Op, ...]:
 
 def sites(level: Level) -> Iterator[Nested]:
     """Every instruction but those in loops that are left as they are, in program order."""
+    return (item for item in _items(level) if isinstance(item, Nested))
+
+
+def _items(level: Level) -> Iterator[Item]:
     for item in level.items:
-        if isinstance(item, Level):
-            yield from sites(item)
-        elif isinstance(item, Nested):
-            yield item
+        yield from _items(item) if isinstance(item, Level) else (item,)
 
 
 def put_before(level: Level, made: Mapping[Item, Sequence[Nested]]) -> None:
@@ -106,11 +107,7 @@ def put_before(level: Level, made: Mapping[Item, Sequence[Nested]]) -> None:
 
 
 def opaque(level: Level) -> Iterator[Opaque]:
-    for item in level.items:
-        if isinstance(item, Level):
-            yield from opaque(item)
-        elif isinstance(item, Opaque):
-            yield item
+    return (item for item in _items(level) if isinstance(item, Opaque))
 
 
 def _distributed(body: Sequence[Op], around: Ranges) -> list[Op]:

@@ -27,6 +27,7 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.functions import is_defined
+from tpc.core.names import SplitName
 from tpc.core.traverse import NotWholeError, free_variables, index_variables, ref_variables, substitute
 
 MAX_TERMS = 32  # an expression that comes to more is left as it is
@@ -79,10 +80,13 @@ class MultilinearExpansion:
             case Pow(base, exponent) if exponent == number(2):
                 return self._product([self.terms(base), self.terms(base)])
             case Sum(variable, count, body):
-                fresh = f"{variable.split('$')[0]}${next(self.count)}"
+                fresh = self._fresh(variable)
                 inside = self.terms(substitute(body, {variable: Affine.var(fresh)}))
                 return [self._sum(fresh, count, term) for term in inside]
         raise NotMultilinearError
+
+    def _fresh(self, variable: str) -> str:
+        return str(SplitName(SplitName.of(variable).base, str(next(self.count))))
 
     def _scalar(self, x: Expr) -> Term:
         """A scalar as one term: sums and products are taken apart as far as they are that."""
@@ -95,7 +99,7 @@ class MultilinearExpansion:
                     out = out * self._scalar(part)
                 return out
             case Sum(variable, count, body) if not isinstance(body, Add):
-                fresh = f"{variable.split('$')[0]}${next(self.count)}"
+                fresh = self._fresh(variable)
                 return self._sum(fresh, count, self._scalar(substitute(body, {variable: Affine.var(fresh)})))
         return Term(scalars=(x,))
 

@@ -125,8 +125,8 @@ class OpenTraining:
                 if weight.trained
                 else None
             )
-        r, entrywise = None if size is None else -size, self._rate(k, weight, exponents)
-        return Layer(weight.name, exponents[f"a{k}"], exponents[f"b{k}"], r, entrywise)
+        r, rate = None if size is None else -size, self._rate(k, weight, exponents)
+        return Layer(weight.name, exponents[f"a{k}"], exponents[f"b{k}"], r, rate)
 
     def _rate(self, k: int, weight: WeightInfo, exponents: Values) -> tuple[Fraction, Fraction] | None:
         """c and d of a weight, if it has its own or its optimizer is another than SGD."""

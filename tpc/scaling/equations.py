@@ -29,6 +29,7 @@ from tpc.core.expr import (
     values,
 )
 from tpc.core.functions import elementwise
+from tpc.core.names import SplitName
 from tpc.core.network import LEARNING
 from tpc.core.program import Instruction, MatMul, Moment, OuterMul, Product, Program, instructions
 from tpc.scaling import sizes
@@ -163,7 +164,7 @@ def exponent_of(x: Expr) -> Exponent:
         case Number(value):
             return Exponent(value)
         case Value(ref, _):
-            return Exponent.var(ref.name.removesuffix("$"))
+            return Exponent.var(SplitName.of(ref.name).base)
         case Add(terms):
             return sum((exponent_of(term) for term in terms), start=Exponent())
         case Mul(factors):

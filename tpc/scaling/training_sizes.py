@@ -6,13 +6,16 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from tpc.core.names import is_part_of
 from tpc.scaling.equations import Circuit, initial
 from tpc.scaling.sizes import NIL, ZERO, Algebra, Env, SizeNode, Sizes, join_sizes
 
 MAX_ROUNDS = 64
 
 Found = dict[str, Sizes]
-Kept = Callable[[str, Sizes], Sizes]  # what is kept of the sizes that a definition gives a family
+EvaluationCheckpoint = Callable[
+    [str, Sizes], Sizes
+]  # what is kept of the sizes that a definition gives a family
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ def keep(_: str, sizes: Sizes) -> Sizes:
     return sizes
 
 
-def at_first(circuit: Circuit, algebra: Algebra, kept: Kept = keep) -> Found:
+def at_first(circuit: Circuit, algebra: Algebra, kept: EvaluationCheckpoint = keep) -> Found:
     """Sizes where nothing is learned."""
     now = initial(circuit, algebra.const(ZERO))
     for _ in range(MAX_ROUNDS):
@@ -43,7 +46,7 @@ def trained(
     algebra: Algebra,
     forward: Collection[str],
     at_end: Callable[[Found], bool],
-    kept: Kept = keep,
+    kept: EvaluationCheckpoint = keep,
     rounds: int = MAX_ROUNDS,
 ) -> TrainingRounds:
     """Sizes after so many rounds of training, or until nothing changes, or `at_end`.
@@ -64,7 +67,9 @@ def trained(
     return TrainingRounds(now, rounds, settled=False)
 
 
-def _sweep(circuit: Circuit, env: Env, but: Collection[str], kept: Kept, *, updates: bool = False) -> bool:
+def _sweep(
+    circuit: Circuit, env: Env, but: Collection[str], kept: EvaluationCheckpoint, *, updates: bool = False
+) -> bool:
     """Sizes all definitions, or those of updates alone but for those of `but`.
 
     Returns whether anything has grown.
@@ -108,7 +113,7 @@ def _resized(circuit: Circuit, env: Env, out: str, forward: Collection[str]) -> 
 
     Parts of its own line that lowering has named are included.
     """
-    parts = [d for d in circuit.definitions if d.family.startswith(f"{out}$") and d.family not in forward]
+    parts = [d for d in circuit.definitions if is_part_of(d.family, out) and d.family not in forward]
     for family in dict.fromkeys(d.family for d in parts):
         env.now[family] = _of([d.node for d in parts if d.family == family], env)
     return _of([d.node for d in circuit.definitions if d.family == out], env)

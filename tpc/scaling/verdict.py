@@ -26,16 +26,16 @@ class Layer:
     r: Fraction | None
     # c and d, of another optimizer than SGD or given by weight: the rate of w is η n^−c, its gradient
     # multiplied by n^d
-    entrywise: tuple[Fraction, Fraction] | None = None
+    rate: tuple[Fraction, Fraction] | None = None
 
     @property
     def updated_maximally(self) -> bool:
         return self.r == 0
 
     def to_json(self) -> dict[str, Any]:
-        own = {} if self.entrywise is None else {"c": str(self.entrywise[0]), "d": str(self.entrywise[1])}
+        rate = {} if self.rate is None else {"c": str(self.rate[0]), "d": str(self.rate[1])}
         known = {"weight": self.weight, "r": _text(self.r), "updated_maximally": self.updated_maximally}
-        return known | own
+        return known | rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +120,11 @@ class Verdict:
 
     def _table(self) -> list[str]:
         """A line for each weight."""
-        own = any(layer.entrywise is not None for layer in self.layers)
-        rows = [("weight", "a", "b", *(("c", "d") if own else ()), "ΔW x", "")]
+        by_weight = any(layer.rate is not None for layer in self.layers)
+        rows = [("weight", "a", "b", *(("c", "d") if by_weight else ()), "ΔW x", "")]
         for layer in self.layers:
-            exponents = ("", "") if layer.entrywise is None else tuple(map(str, layer.entrywise))
-            powers = (str(layer.a), str(layer.b), *(exponents if own else ()))
+            exponents = ("", "") if layer.rate is None else tuple(map(str, layer.rate))
+            powers = (str(layer.a), str(layer.b), *(exponents if by_weight else ()))
             size = "–" if not self.stable else "0" if layer.r is None else power_of_n(-layer.r)
             most = "updated maximally" if self.stable and layer.updated_maximally else ""
             rows.append((layer.weight, *powers, size, most))

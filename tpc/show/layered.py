@@ -152,7 +152,7 @@ def _ordered(rows: list[list[Node]], pieces: Sequence[tuple[Node, Node]]) -> lis
 def _neighbours(
     rows: list[list[Node]], pieces: Sequence[tuple[Node, Node]]
 ) -> tuple[dict[Node, list[Node]], dict[Node, list[Node]]]:
-    """Those of every node in the row above, and in the row below."""
+    """The neighbours of every node in the row above, and in the row below."""
     above: dict[Node, list[Node]] = {node: [] for row in rows for node in row}
     below: dict[Node, list[Node]] = {node: [] for row in rows for node in row}
     for a, b in pieces:

@@ -50,7 +50,7 @@ def save(figure: Any, path: str | Path | BinaryIO, **options: Any) -> None:
 
 
 def _missing_letters(caught: Iterable[warnings.WarningMessage]) -> list[str]:
-    """Those that warnings name, each once; other warnings are given again."""
+    """The letters that warnings name, each once; other warnings are given again."""
     letters: dict[str, None] = {}
     for warning in caught:
         found = MISSING.match(str(warning.message))

@@ -39,7 +39,7 @@ class Quantiles:
         ]
 
     def described(self, index: tuple[int, ...]) -> str:
-        """Those of an entry in words."""
+        """The quantiles of an entry in words."""
         parts = []
         for k, level in enumerate(self.levels):
             value, error = float(self.value[(k, *index)]), float(self.stderr[(k, *index)])
@@ -65,7 +65,7 @@ class Histogram:
         return {"edges": plain(self.edges), "counts": self.counts.tolist()}
 
     def described(self, index: tuple[int, ...]) -> str:
-        """That of an entry as bars between its ends."""
+        """The histogram of an entry as bars between its ends."""
         counts, edges = self.counts[index], self.edges[index]
         most = max(1, int(counts.max(initial=0)))
         bars = "".join(BARS[math.ceil(c * len(BARS) / most) - 1] if c else NONE for c in counts.tolist())

@@ -19,7 +19,7 @@ class CheckpointError(ValueError):
     """A file that is not this run's checkpoint."""
 
 
-class Checkpoint:
+class SeedCheckpoint:
     """Outputs by seed. The file has them all or none, and is written again now and then, and at last."""
 
     def __init__(self, path: Path | None, fingerprint: str) -> None:
@@ -38,7 +38,7 @@ class Checkpoint:
         width: int,
         dtype: str,
         free: Sequence[str] = (),
-    ) -> Checkpoint:
+    ) -> SeedCheckpoint:
         """What the file holds, nothing if there is none. free: the matrices that are not drawn.
 
         Raises CheckpointError if it is another run's, or none.
@@ -69,7 +69,7 @@ class Checkpoint:
             save=False,
         )
 
-    def agreed(self, seeds: Sequence[int], name: str) -> Checkpoint:
+    def agreed(self, seeds: Sequence[int], name: str) -> SeedCheckpoint:
         """What process 0 has, for all processes, so that all run the same ones of the seeds that are wanted.
 
         Raises TpcError (TP613) if they run different things.

@@ -147,7 +147,7 @@ def _against(
 
 
 def _coefficients(n: np.ndarray, seeds: np.ndarray, *, growing: bool) -> np.ndarray:
-    """Of least squares by 1, 1/n and, from three widths on, 1/n², at n = ∞.
+    """The coefficients of least squares by 1, 1/n and, from three widths on, 1/n², at n = ∞.
 
     growing: whether the variance of what is extrapolated grows like n, as that of n (mean − limit) does.
     """

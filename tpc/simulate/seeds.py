@@ -21,7 +21,7 @@ from tpc.machine.memory import refusing
 from tpc.machine.precision import precision, require_platform
 from tpc.machine.processes import is_first, several
 from tpc.plan.options import Matrices
-from tpc.simulate.done import Checkpoint
+from tpc.simulate.done import SeedCheckpoint
 from tpc.simulate.finite_program import DType, FiniteProgram, require_room
 from tpc.simulate.initialisation import WidthError, draw
 from tpc.simulate.matrix_free import capacities
@@ -75,7 +75,7 @@ def simulate(
     own = FiniteProgram.of(program, given, width, dtype, matrices, mesh)
     together = mesh is not None and several()
     path = None if together and not is_first() else checkpoint
-    done = Checkpoint.open(path, program, given, width, dtype, own.free)
+    done = SeedCheckpoint.open(path, program, given, width, dtype, own.free)
     if together:
         done = done.agreed(wanted, program.name)
     left = [seed for seed in wanted if seed not in done]
@@ -89,7 +89,7 @@ def simulate(
 def _gather(
     program: Program,
     groups: Iterator[tuple[Sequence[int], dict[str, np.ndarray]]],
-    done: Checkpoint,
+    done: SeedCheckpoint,
     wanted: tuple[int, ...],
     progress: Progress | None,
 ) -> bool:
@@ -110,7 +110,7 @@ def _gather(
 
 
 def _samples(
-    own: FiniteProgram, width: int, done: Checkpoint, seeds: tuple[int, ...], interrupted: bool
+    own: FiniteProgram, width: int, done: SeedCheckpoint, seeds: tuple[int, ...], interrupted: bool
 ) -> Samples:
     """What is said of the seeds that are done."""
     program, free = own.program, own.free

@@ -11,6 +11,7 @@ from typing import Any
 from lark import Token, Transformer
 
 from tpc.core.greek import normalise
+from tpc.core.names import SplitName
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.diagnostics.spans import Span
@@ -332,7 +333,7 @@ def _options(items: list[Any]) -> tuple[tree.Option, ...]:
 
 def _name(token: Token) -> tree.Name:
     name = normalise(token.value)
-    if not name.split("$")[0].isidentifier():
+    if not SplitName.of(name).base.isidentifier():
         raise RefusedError(catalogue.syntax.bad_identifier(span_of(token), token.value))
     return tree.Name(span_of(token), name)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
-from tpc.syntax.tree import Name, Node
+from tpc.syntax.tree import Name, Node, Range
 
 PLAIN = ("Span", "str", "int", "bool", "Fraction")  # annotations of fields that hold no nodes
 INNER: dict[type, tuple[str, ...]] = {}
@@ -61,3 +61,14 @@ def walk(root: Node) -> Iterator[Node]:
 def names_in(root: Node) -> Iterator[Name]:
     """Every name in a tree."""
     return (node for node in walk(root) if isinstance(node, Name))
+
+
+def needed_ranges(ranges: Sequence[Range], nodes: Sequence[Node]) -> tuple[Range, ...]:
+    """The `ranges` whose variables occur in `nodes`, or in the counts of others that do."""
+    wanted = {name.name for node in nodes for name in names_in(node)}
+    needed: list[Range] = []
+    for item in reversed(ranges):
+        if item.variable.name in wanted:
+            wanted |= {name.name for name in names_in(item.count)}
+            needed.insert(0, item)
+    return tuple(needed)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 
+from tpc.core.names import SplitName
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
@@ -126,7 +127,7 @@ class Backward:
         return m.member(name, (*map(m.name, self.prefix), *index))
 
     def cotangent_line(self, step: Step, uses: Sequence[Contribution]) -> tree.Define:
-        what = f"gradient of line {step.span.line} in {step.out.name.partition('$')[0]}"
+        what = f"gradient of line {step.span.line} in {SplitName.of(step.out.name).base}"
         of = replace(step.out, name=self.cotangents[step.out.name])
         return self.line(of, uses, Maker(step.span), what)
 

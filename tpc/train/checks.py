@@ -18,7 +18,7 @@ from tpc.syntax import tree
 from tpc.syntax.forms import derivative_of
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Range, Tree
-from tpc.syntax.walk import names_in, parts, walk
+from tpc.syntax.walk import names_in, needed_ranges, parts, walk
 from tpc.train.records import ArrayExpr
 from tpc.train.scene import Scene
 from tpc.train.weights import Side, Weight
@@ -53,17 +53,6 @@ def corners(scene: Scene, ranges: Sequence[Range], at: Mapping[str, int]) -> Ite
         yield from corners(scene, rest, {**at, first.variable.name: value})
 
 
-def around(ranges: Sequence[Range], nodes: Sequence[Tree]) -> list[Range]:
-    """The `ranges` whose variables occur in `nodes`, or in the counts of others that do."""
-    wanted = {name.name for node in nodes for name in names_in(node)}
-    found: list[Range] = []
-    for item in reversed(ranges):
-        if item.variable.name in wanted:
-            wanted |= {name.name for name in names_in(item.count)}
-            found.insert(0, item)
-    return found
-
-
 def rounds(at: Mapping[str, int]) -> str:
     return f", at {', '.join(f'{name} = {value}' for name, value in at.items())}" if at else ""
 
@@ -94,7 +83,7 @@ def check_counts(scene: Scene, clauses: Sequence[Range], outer: Sequence[Range])
         for name in names_in(clause.count):
             if name.name in own:
                 raise RefusedError(catalogue.trainings.ragged_examples(name.span, name.name))
-        for at in corners(scene, around(outer, [clause.count]), {}):
+        for at in corners(scene, needed_ranges(outer, [clause.count]), {}):
             _require_examples(scene, clause.count, at)
 
 
@@ -143,7 +132,7 @@ def check_indices(scene: Scene, nodes: Sequence[Tree], ranges: Sequence[Range]) 
 def check_index(
     scene: Scene, node: Tree, name: str, axis: int, index: Tree, extent: int | None, ranges: Sequence[Range]
 ) -> None:
-    for at in corners(scene, around(ranges, [index]), {}) if extent is not None else ():
+    for at in corners(scene, needed_ranges(ranges, [index]), {}) if extent is not None else ():
         value = whole(scene, index, at)
         if value is not None and extent is not None and not 0 <= value < extent:
             raise RefusedError(
@@ -166,7 +155,7 @@ def check_known(scene: Scene, index: Tree, ranges: Sequence[Range]) -> None:
 def check_time(scene: Scene, node: Tree, name: str, time: Tree, steps: int, ranges: Sequence[Range]) -> None:
     """Whether there is a network `name[time]`."""
     check_known(scene, time, ranges)
-    for at in corners(scene, around(ranges, [time]), {}):
+    for at in corners(scene, needed_ranges(ranges, [time]), {}):
         value = whole(scene, time, at)
         if value is None:
             raise RefusedError(catalogue.indices.not_affine(time.span))

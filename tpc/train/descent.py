@@ -108,7 +108,7 @@ class Descent:
         """Whether it updates a weight."""
         return weight in self.carried or weight in self.records or weight in self.tables
 
-    def own(self, weight: Weight, member: Index) -> Index:
+    def in_history(self, weight: Weight, member: Index) -> Index:
         """Which coefficients of a history are a member's."""
         return member if weight.differs(self.multipliers[weight.name]) else ()
 
@@ -119,7 +119,7 @@ class Descent:
         )
         if weight.name in self.rates:
             return m.member(
-                self.rates[weight.name], (*upto.outer, upto.time, past, *self.own(weight, member))
+                self.rates[weight.name], (*upto.outer, upto.time, past, *self.in_history(weight, member))
             )
         scheduled = substituted(self.sgd_of(weight).rate, {**env, self.time.variable.name: past})
         rate = m.mul(scheduled, weight.of(self.multipliers[weight.name], member))
@@ -146,7 +146,7 @@ class Descent:
         """The coefficient, in the weight at `upto.time`, of what it was when the descent began."""
         if weight.name not in self.shrinks:
             return m.number(1)
-        return m.member(self.shrinks[weight.name], (*upto.outer, upto.time, *self.own(weight, member)))
+        return m.member(self.shrinks[weight.name], (*upto.outer, upto.time, *self.in_history(weight, member)))
 
 
 def sgd_of(scene: Scene, update: tree.Update, time: Range) -> Sgd:
@@ -363,7 +363,7 @@ class Updates:
         beta, buffer = names.fresh(f"{name}0"), names.fresh(name)
         (past,) = names.variables(1, self.descent_scope(()), ("s", "r", "q", "s1", "s2", "s3"))
         variables = names.variables(len(weight.family), [past, *self.descent_scope(())])
-        own = d.own(weight, tuple(map(m.name, variables)))
+        own = d.in_history(weight, tuple(map(m.name, variables)))
         each = [m.range(v, count) for v, count in zip(variables, weight.family, strict=True)] if own else []
         o, now, then = tuple(map(m.name, d.outer_variables)), self.now, self.then
 

@@ -134,7 +134,7 @@ class EntrywiseUpdates:
         moved = m.mul(rate, weight.of(weight.scale, index), weight.scaling.entry_power(m, self.readout), step)
         if weight.matrix:
             if weight.name in d.shrinks:
-                lines.scalar(d.shrinks[weight.name], d.own(weight, index), left)
+                lines.scalar(d.shrinks[weight.name], d.in_history(weight, index), left)
             lines.carried(d.tables[weight.name], m.number(0), lambda old: m.add(m.mul(left, old), moved))
         else:
             lines.carried(d.carried[weight.name], start(index), lambda old: m.sub(m.mul(left, old), moved))

@@ -7,7 +7,7 @@ from itertools import chain, count, islice
 
 from tpc.core.composed import COMPOSED
 from tpc.core.functions import CONSTANTS, FUNCTIONS
-from tpc.core.names import Together, numbered
+from tpc.core.names import SplitName, Together, free_part
 from tpc.syntax import tree
 from tpc.syntax.layout import RESERVED
 from tpc.syntax.walk import walk
@@ -39,9 +39,9 @@ class Names:
         return {*declared, *RESERVED, *CONSTANTS}
 
     def fresh(self, wish: str) -> str:
-        base, _, _ = wish.partition("$")
+        base = SplitName.of(wish).base
         taken = Together((self.taken, FUNCTIONS, COMPOSED))
-        name = numbered(f"{base}$", taken) if base in taken else base
+        name = free_part(base, taken) if base in taken else base
         self.taken.add(name)
         return name
 

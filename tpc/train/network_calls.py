@@ -14,7 +14,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
-from tpc.syntax.walk import inner_fields, names_in
+from tpc.syntax.walk import inner_fields, names_in, needed_ranges
 from tpc.train.build import Maker
 from tpc.train.checks import called, check_index, check_indices
 from tpc.train.forward import Forward
@@ -25,7 +25,6 @@ from tpc.train.network_passes import (
     Passes,
     WrittenPass,
     call_key,
-    needed,
     substituted_outside,
     variables_here,
 )
@@ -240,7 +239,7 @@ class _Place:
             return value.plain
         scene, m = self.calls.scene, Maker(node.span)
         counts, probe = value.lengths(node), value.probe(m)
-        around = (*self.blocks, *needed(loops, [probe]))
+        around = (*self.blocks, *needed_ranges(loops, [probe]))
         taken = [
             *(r.variable.name for r in (*self.blocks, *loops)),
             *(name.name for name in names_in(probe)),
@@ -352,7 +351,7 @@ class _Place:
         """The forward pass of a call, written now or before; what is named in it."""
         check_indices(self.calls.scene, node.args, (*self.blocks, *loops))
         args = tuple(self.argument(arg, loops) for arg in node.args)
-        used = needed(
+        used = needed_ranges(
             loops, [*args, *(part for upto in state for part in (upto.time, *upto.outer, *upto.tasks))]
         )
         key = call_key(network, args, used, state)

@@ -19,7 +19,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
-from tpc.syntax.walk import names_in
+from tpc.syntax.walk import names_in, needed_ranges
 from tpc.train.autodiff import Backward
 from tpc.train.build import Maker
 from tpc.train.checks import called, check_indices
@@ -27,7 +27,7 @@ from tpc.train.forward import Forward
 from tpc.train.forward_lines import lines_of_steps
 from tpc.train.gradient_paths import Paths
 from tpc.train.kernel_pairs import KernelPass, Pairing, in_loops
-from tpc.train.network_passes import Passes, call_key, needed, variables_here
+from tpc.train.network_passes import Passes, call_key, variables_here
 from tpc.train.readout import Reading, Readout, seeds
 from tpc.train.records import ArrayExpr, Step, read_by
 from tpc.train.scene import Scene
@@ -84,7 +84,7 @@ class KernelCalls:
         if kind == "ntk":
             for made, _ in sides:
                 self.backward(made, place)
-        used = needed(loops, [here for _, env in sides for here in env.values()])
+        used = needed_ranges(loops, [here for _, env in sides for here in env.values()])
         prefix = tuple(r.variable.name for r in (*place.blocks, *used))
         name = place.suffix[1:] or kind
         return Pairing(
@@ -117,7 +117,7 @@ class KernelCalls:
     ) -> tuple[KernelPass, dict[str, Tree]]:
         """The forward pass on one side, written now or before, and what its variables stand for here."""
         args = tuple(place.rewritten(arg, loops) for arg in inputs)
-        used = needed(loops, args)
+        used = needed_ranges(loops, args)
         key = call_key(network, args, used)
         made = self.done.written(place.out, key, lambda: self.write(node, network, args, used, place))
         return made, variables_here(made.used, used)

@@ -11,7 +11,6 @@ from typing import Generic, TypeVar
 
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
-from tpc.syntax.walk import names_in
 from tpc.train.build import Maker, substituted
 from tpc.train.forward import Forward
 from tpc.train.forward_lines import lines_of_steps
@@ -83,17 +82,6 @@ def variables_here(written: Sequence[Range], used: Sequence[Range]) -> dict[str,
         old.variable.name: Maker(new.span).name(new.variable.name)
         for old, new in zip(written, used, strict=True)
     }
-
-
-def needed(loops: Sequence[Range], parts: Sequence[Tree]) -> tuple[Range, ...]:
-    """The `loops` whose variables occur in `parts`, or in the counts of others that do."""
-    names = {name.name for part in parts for name in names_in(part)}
-    found: list[Range] = []
-    for loop in reversed(loops):
-        if loop.variable.name in names:
-            names |= {name.name for name in names_in(loop.count)}
-            found.insert(0, loop)
-    return tuple(found)
 
 
 def substituted_outside(value: ArrayExpr, here: dict[str, Tree], index: tuple[Tree, ...]) -> Tree:

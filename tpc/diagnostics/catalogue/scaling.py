@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from tpc.diagnostics.catalogue.words import power_of_n
 from tpc.diagnostics.diagnostic import Diagnostic, Label
 
 
@@ -25,7 +26,7 @@ def unstable(
         unless = "unless a mean in it is 0 in the limit, which tpc does not see"
         return Diagnostic(
             "TP801",
-            f"`{what}` grows like {_power_of_n(power)} as n → ∞ {unless}, {where}",
+            f"`{what}` grows like {power_of_n(power)} as n → ∞ {unless}, {where}",
             at,
             help="a mean of (Q @ x)*y is seen to be 0 where x, y and all else that Q is multiplied to are "
             "made without Q, "
@@ -33,7 +34,7 @@ def unstable(
         )
     return Diagnostic(
         "TP801",
-        f"`{what}` grows like {_power_of_n(power)} as n → ∞, {where}",
+        f"`{what}` grows like {power_of_n(power)} as n → ∞, {where}",
         at,
         help="the program is not stable: scale it down, or train at a lower rate",
     )
@@ -42,7 +43,7 @@ def unstable(
 def powers_far_apart(at: Label | None, large: Fraction, small: Fraction, most: int) -> Diagnostic:
     return Diagnostic(
         "TP808",
-        f"the program has {_power_of_n(large)} and {_power_of_n(small)}: too many terms of a series may lie "
+        f"the program has {power_of_n(large)} and {power_of_n(small)}: too many terms of a series may lie "
         "between them",
         at,
         help=f"take powers of which none is more than {most} times another",
@@ -126,7 +127,3 @@ def no_corrections(random: Sequence[str]) -> Diagnostic:
         help="`tpc simulate` runs it at finite width; corrections are of programs with n^(-1/2), 1/n, … "
         "alone; in `parametrization mup` there are no powers of n",
     )
-
-
-def _power_of_n(power: Fraction) -> str:
-    return "n" if power == 1 else f"n^{power}" if power.denominator == 1 else f"n^({power})"

@@ -26,7 +26,8 @@ def counted(n: int, one: str, many: str) -> str:
 
 
 def power_of_n(power: Fraction) -> str:
-    return "1" if not power else "n" if power == 1 else f"n^({power})"
+    whole = power.denominator == 1 and power > 0
+    return "1" if not power else "n" if power == 1 else f"n^{power}" if whole else f"n^({power})"
 
 
 def as_n_grows(power: Fraction) -> str:

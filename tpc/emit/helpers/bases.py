@@ -124,8 +124,8 @@ def rows_at(basis, blocks, slots):
     return out
 
 
-def images_of(far, drawn, rows, ratio, weights, freed):
-    """What a matrix sends new directions `rows`, [M] or [B, M], to; `drawn`: the Gaussian of each.
+def images_of(far, zhat, rows, ratio, weights, freed):
+    """Ẑ + Ż of new directions `rows`, [M] or [B, M], what a matrix sends them to; Ẑ is the Gaussian of each.
 
     The image of p is a Gaussian with the inner products that are known: ⟨q, Wp⟩ = ⟨Wᵀq, p⟩ for all q that
     the transpose has met. What it has by chance along these is taken out, where the points are not exact in
@@ -134,9 +134,10 @@ def images_of(far, drawn, rows, ratio, weights, freed):
     """
     parts = [coordinates(b, b.g, ratio * (rows * weights).T) for b in far]
     if freed is not None:
-        chance = [coordinates(b, b.p, (drawn * freed).T) for b in far]
+        chance = [coordinates(b, b.p, (zhat * freed).T) for b in far]
         parts = jax.tree.map(jnp.subtract, parts, chance)
-    return drawn + sum(combination(b, b.p, c) for b, c in zip(far, parts, strict=True))
+    zdot = sum(combination(b, b.p, c) for b, c in zip(far, parts, strict=True))
+    return zhat + zdot
 
 
 def multiply(near, far, x, scale, ratio, weights, tolerance, freed=None):
@@ -149,8 +150,8 @@ def multiply(near, far, x, scale, ratio, weights, tolerance, freed=None):
     found, near, direction, slot = meet(near, x, weights, tolerance)
     last = near[-1]
     if far and starts(last)[-1]:
-        drawn = rows_at(last, last.g, slot[None])[0]
-        new = images_of(far, drawn, direction, ratio, weights, freed)
+        zhat = rows_at(last, last.g, slot[None])[0]
+        new = images_of(far, zhat, direction, ratio, weights, freed)
         near = (*near[:-1], last._replace(g=written(last, last.g, new[None], slot[None])))
     return scale * sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True)), near
 

@@ -111,7 +111,8 @@ def multiply_all(near, far, xs, scale, ratio, weights, tolerance, freed=None):
     """`multiply` for the rows of `xs` [B, M], one after the other."""
     found, own, near, rows, slots = meet_all(near, xs, weights, tolerance)
     last = near[-1]
-    new = images_of(far, rows_at(last, last.g, slots), rows, ratio, weights, freed)
+    zhat = rows_at(last, last.g, slots)
+    new = images_of(far, zhat, rows, ratio, weights, freed)
     if far:
         near = (*near[:-1], last._replace(g=written(last, last.g, new, slots)))
     old = sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True))

@@ -7,7 +7,6 @@ from jax import lax
 
 from tpc.emit.helpers.runner import (
     DTYPE,
-    GAUSSIANS,
     draw,
     evaluated,
     evaluations,
@@ -63,7 +62,7 @@ def rounding(inputs, points, weights, values, enough, mesh=None):
     NaN where there are so many operations that compiling them once more takes minutes.
     """
     if mesh is not None or (enough < np.inf and len(weights) > enough):
-        count = max(enough, 2 * GAUSSIANS)
+        count = max(enough, 2 * len(points))
         points, weights = points[:, :count], np.full(min(count, len(weights)), 1 / min(count, len(weights)))
         values, _ = evaluated(inputs, points, weights)
     given = {name: jnp.asarray(value) for name, value in inputs.items()}

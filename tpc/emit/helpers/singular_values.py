@@ -193,7 +193,7 @@ def so_far(function, count, steps, table, *others):
     grams, options = others[:2], others[2:]
 
     def part(ends):
-        """Of the table up to a step."""
+        """The function of the table up to a step."""
         rows, columns = (size * ends // steps for size in table.shape)
         found = function(
             table[:rows, :columns], grams[0][:rows, :rows], grams[1][:columns, :columns], *options
