@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.diagnostics import catalogue
-from tpc.diagnostics.diagnostic import TpcError
+from tpc.diagnostics.diagnostic import Label, TpcError
 from tpc.show.entries import End, end_of, plain, print_finite
 from tpc.show.figures import figures_of, with_error
 
@@ -212,11 +212,11 @@ class DivergedError(TpcError):
     `partial` is the whole result; what comes before the ends in `partial.diverged` is good.
     """
 
-    def __init__(self, partial: Result) -> None:
+    def __init__(self, partial: Result, at: Label | None = None, why: str = "") -> None:
         super().__init__(
             [
                 catalogue.running.diverged(
-                    [(name, end.entry, end.lasting) for name, end in partial.diverged.items()]
+                    [(name, end.entry, end.lasting) for name, end in partial.diverged.items()], at=at, why=why
                 )
             ],
             partial.program,
