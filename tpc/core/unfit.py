@@ -29,7 +29,8 @@ from tpc.core.expr import (
 from tpc.core.laws import law_number
 from tpc.core.places import in_rounds
 from tpc.core.printer import print_expr
-from tpc.core.program import MatMul, OuterMul, Program, Scalar, all_families
+from tpc.core.program import MatMul, Moment, OuterMul, Program, Scalar, all_families, instructions
+from tpc.core.signs import has_poles
 from tpc.core.traverse import substitute
 from tpc.diagnostics.diagnostic import Label
 
@@ -65,7 +66,15 @@ def place_of(
     if not wrong:
         return None, ""
     first = (output.origin.label for output in program.outputs if output.name in wrong)
-    return unfit(program, inputs) or (next(first, None), "")
+    return unfit(program, inputs) or _quotient(program) or (next(first, None), "")
+
+
+def _quotient(program: Program) -> tuple[Label | None, str] | None:
+    """A mean of a quotient by what may be 0, which need not exist."""
+    for op, _ in instructions(program.body):
+        if isinstance(op, Moment) and has_poles(op.phi, of_scalars=False):
+            return op.origin.label, "a mean of a quotient by what may be 0 need not exist"
+    return None
 
 
 class _Known(dict[str, np.ndarray]):
