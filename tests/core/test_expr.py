@@ -78,7 +78,15 @@ def expressions(draw, depth=4):
     ]
     if not depth:
         return draw(st.one_of(leaves))
-    inner = expressions(depth=depth - 1)
+    x = draw(_composed(expressions(depth=depth - 1), leaves))
+    if is_constant(x):  # what no float holds, and what has no value, is refused where it is read
+        value = law_number(x, {}, ())
+        assume(np.isfinite(value) and (value != 0 or not isinstance(x, Pow) or is_zero(x.base)))
+    return x
+
+
+@st.composite
+def _composed(draw, inner, leaves):
     kind = draw(
         st.sampled_from(
             ["leaf", "add", "add", "mul", "mul", "power", "divide", "neg", "call", "where", "sum"]
@@ -97,11 +105,7 @@ def expressions(draw, depth=4):
     if kind == "power":
         base, exponent = draw(inner), draw(st.one_of(exact(4), inner))
         assume(base != ZERO and not isinstance(base, Number))
-        out = power(base, exponent)
-        if is_constant(out):  # what no float holds is refused where it is read
-            value = law_number(out, {}, ())
-            assume(not np.isinf(value) and (value != 0 or is_zero(base)))
-        return out
+        return power(base, exponent)
     if kind == "where":
         a, b, c, d = (draw(inner) for _ in range(4))
         return call("where", Compare(draw(st.sampled_from(["<", "<=", ">", ">="])), a, b), c, d)

@@ -103,3 +103,14 @@ def test_what_is_much_wider_than_a_line_is_one_all_the_same():
     (block,) = blocks([Row(0, latex)])
     assert "too long" in block
     assert "<b>" not in html_blocks([Row(0, "a <b> c")])
+
+
+def test_nothing_stands_after_a_denominator_on_the_line():
+    """Of a/b·c, c would seem to be below the stroke, too; what is as wide as a line is written with one."""
+    names = [f"coefficient{k}" for k in range(5)]
+    inputs = "".join(f"input {name} = 1\n" for name in names)
+    below = "*".join(f"(1 + {name}^2*v^2)" for name in names)
+    head = "width n\ninput r = 2\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\n"
+    latex = tpc.parse(f"{head}{inputs}x = r*u/({below})\noutput a = mean(x^2)\n").derive().to_latex()
+    assert r"Z^{x} = \left(r \, Z^{u}\right) / \left(" in latex
+    assert latex.count("Z^{u}") == 2  # with its law

@@ -157,6 +157,16 @@ def test_drawn_into_axes_of_ones_own(result, tmp_path):
         result.plot(tmp_path / "figure.xyz")
 
 
+@pytest.mark.parametrize(("count", "panels"), [(2, 3), (3, 4), (4, 2)])
+def test_few_single_numbers_have_panels_of_their_own(count, panels):
+    """Losses and accuracies are of different sizes. One's own axes may have one for all of them."""
+    lines = "".join(f"output c{k} = 10^{k}*mean(v^2)\n" for k in range(count))
+    head = "width n\nvector v : n ~ N(0, 1)\noutput m[t] = mean(v^2)*t for t < 3\n"
+    result = tpc.parse(f"{head}{lines}").compile()()
+    assert len(result.plot(axes=Figure().subplots(1, panels))) == panels
+    assert len(result.plot(axes=Figure().subplots(1, 2))) == 2
+
+
 def test_two_indices_are_a_map_or_curves_beside_finite_widths(program, result, tmp_path):
     """Finite widths are seen beside the limit wherever its panel can show them; where not, it says so."""
     from tpc.evaluate import result_plot

@@ -291,3 +291,21 @@ def test_what_a_figure_does_not_reach_is_not_said_to_have_diverged(monkeypatch):
     marked = {line.get_label(): list(line.get_xdata()) for line in axis.lines}
     assert marked["diverged"] == [1e16]
     assert marked["beyond what is drawn"] == [10.0]
+    assert axis.get_legend() is None  # which curves would go through
+    assert {text.get_text() for text in figures[0].legends[0].get_texts()} == {
+        "diverged",
+        "beyond what is drawn",
+    }
+
+
+def test_errors_in_a_figure_are_those_of_the_table(monkeypatch):
+    program = tpc.parse("width n\ninput a = 1\nvector v : n ~ N(0, 1)\noutput m = mean(tanh(a*v)*exp(v/9))\n")
+    found = program.compile(method="nodes", samples=64, repeats=4).sweep({"a": [1.0, 1.2]})
+    figures = []
+    monkeypatch.setattr("tpc.evaluate.sweep_plot.save", lambda figure, *_, **__: figures.append(figure))
+    found.plot("unused.png")
+    (band,) = figures[0].axes[0].collections
+    outline = band.get_paths()[0].vertices
+    errors = found.outputs["m"].stderr
+    at = outline[np.isclose(outline[:, 0], 1.2), 1]
+    np.testing.assert_allclose(np.ptp(at), 2 * errors[1], rtol=1e-6)

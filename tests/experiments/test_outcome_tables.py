@@ -60,6 +60,23 @@ def test_names_and_rows_are_as_asked():
         LIMIT.to_latex(rows=2)
 
 
+def test_runs_that_differ_in_settings_are_told_apart():
+    """By columns of these alone, whatever they are called; what is anybody's is no LaTeX."""
+    changed = dataclasses.replace(
+        WIDTH.settings, lr=0.05, adapting_lr=1e-5, data=r"\input{a_b}.npz", devices=2
+    )
+    other = dataclasses.replace(WIDTH, settings=changed)
+    runs, epochs = map(body, latex_of_outcomes([WIDTH, other]).split("\n\n"))
+    assert runs[0][:5] == ["model", "activation", "data", "lr", r"adapting\_lr"]
+    assert [line[2:5] for line in runs[1:]] == [
+        [r"$\textrm{--}$", "$0.1$", "$0.4$"],
+        [r"$\textrm{\textbackslash{}input\{a\_b\}.npz}$", "$0.05$", r"$1 \cdot 10^{-5}$"],
+    ]
+    assert "lr $0.1$" in epochs[0][1]
+    assert "lr $0.05$" in epochs[0][2]
+    assert body(latex_of_outcomes([WIDTH, WIDTH]))[0][2] == r"test accuracy, \%"
+
+
 @pytest.mark.parametrize("outcome", [LIMIT, WIDTH, LOST, WORDS, dataclasses.replace(WORDS, diverged=3)])
 def test_a_kept_outcome_has_the_table_of_its_run(outcome, tmp_path):
     assert read_outcome(keep(outcome, tmp_path)).to_latex() == outcome.to_latex()

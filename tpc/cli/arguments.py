@@ -10,6 +10,7 @@ from typing import Any
 from tpc.plan.options import DTYPES, MATRICES, METHODS
 
 MOST = 2**40  # what no number of things comes near to
+DATA = (".npz", ".json", ".csv")  # endings of files of arrays
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -52,7 +53,11 @@ def initial(text: str) -> str | int | Path:
     """`seed=N`, `zero`, `integrate`, or a data file."""
     if text.startswith("seed="):
         return seed(text.removeprefix("seed="))
-    return text if text in ("zero", "integrate") else Path(text)
+    if text in ("zero", "integrate"):
+        return text
+    if not text.endswith(DATA):
+        raise argparse.ArgumentTypeError(f"must be seed=N, zero, integrate or a data file, not {text}")
+    return Path(text)
 
 
 def rate(text: str) -> float:

@@ -97,7 +97,7 @@ def simulate(arguments: argparse.Namespace) -> int:
     samples = working(
         together, lambda: sample(program, inputs, arguments.width, arguments, arguments.save, devices)
     )
-    error = error_of(diverged_widths([samples]), arguments)
+    error = error_of(diverged_widths(program, inputs, [samples]), arguments)
     _show_samples(samples, arguments, error)
     return INTERRUPTED if samples.interrupted else OK if error is None else REFUSED
 
@@ -165,7 +165,7 @@ def verify(arguments: argparse.Namespace) -> int:
         samples.append(sample(program, inputs, width, arguments))
         if samples[-1].interrupted:
             raise KeyboardInterrupt
-    error = error_of(diverged_widths(samples), arguments)
+    error = error_of(diverged_widths(program, inputs, samples), arguments)
     if error is not None:
         data = {
             "program": program.name,

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tpc.cli.shared import options_of
+from tpc.cli.shared import options_of, text_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -158,13 +158,18 @@ def samples_to_json(
     }
 
 
-def diverged_widths(samples: Sequence[Samples]) -> list[Diagnostic]:
+def diverged_widths(
+    program: Program, inputs: Mapping[str, np.ndarray], samples: Sequence[Samples]
+) -> list[Diagnostic]:
     """What finite widths have that is not finite (TP603)."""
+    from tpc.core.unfit import place_of
     from tpc.diagnostics import catalogue
 
     return [
         catalogue.running.diverged(
-            [(name, end.entry, end.lasting) for name, end in s.diverged.items()], s.width
+            [(name, end.entry, end.lasting) for name, end in s.diverged.items()],
+            s.width,
+            *place_of(program, inputs, s.diverged),
         )
         for s in samples
         if s.diverged
@@ -174,7 +179,7 @@ def diverged_widths(samples: Sequence[Samples]) -> list[Diagnostic]:
 def error_of(found: Sequence[Diagnostic], arguments: argparse.Namespace) -> TpcError | None:
     from tpc.diagnostics.diagnostic import TpcError
 
-    return TpcError(found, str(arguments.file)) if found else None
+    return TpcError(found, str(arguments.file), text_of(arguments)) if found else None
 
 
 def compiling_line(seconds: float) -> None:

@@ -57,7 +57,7 @@ def report(arguments: argparse.Namespace) -> int:
         sample=lambda width: sample(program, inputs, width, arguments),
         clock=clock,
     )
-    error = error_of(diverged_widths(made.samples), arguments)
+    error = error_of(diverged_widths(program, inputs, made.samples), arguments)
     if error is not None:
         raise error
     from tpc.report.page import page

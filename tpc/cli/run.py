@@ -123,7 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
     samples, unfit = ([], []) if result.interrupted else _at_widths(program, inputs, arguments)
     data = {**result.to_json(), **({"widths": [samples_to_json(s) for s in samples]} if samples else {})}
     unwritten = _unwritten(result, samples, arguments)
-    error = error_of([*unfit, *unwritten, *diverged_widths(samples)], arguments)
+    error = error_of([*unfit, *unwritten, *diverged_widths(program, inputs, samples)], arguments)
     show(arguments, "\n".join(map(str, [result, *samples])), data, error)
     if result.interrupted or any(s.interrupted for s in samples):
         return INTERRUPTED

@@ -1,8 +1,7 @@
 """Elementwise expressions: the φ of Nonlin and Moment, and the arithmetic of scalars.
 
 Expressions are built by `add`, `mul`, `power`, `call`, which keep them in one canonical form (flat sums and
-products, numbers folded and first), so that printing a program and parsing it again gives the same
-expressions.
+products, numbers folded and first), so that what is printed is parsed as the same again.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tpc.core.affine import Affine
+from tpc.core.comparisons import COMPARISONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,8 +318,11 @@ def divide(a: Expr, b: Expr) -> Expr:
 
 
 def call(function: str, *args: Expr) -> Expr:
-    if function == "square":
-        return power(args[0], number(2))
+    match function, args:
+        case "square", (x,):
+            return power(x, number(2))
+        case "where", (Compare(op, Number(left), Number(right)), first, second):
+            return first if COMPARISONS[op](left, right) else second
     return Call(function, args)
 
 

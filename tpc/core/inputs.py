@@ -180,8 +180,21 @@ def _law_errors(program: Program, inputs: Mapping[str, np.ndarray], *, constant:
                     )
                 )
     for group in program.gaussians:
+        if wanted(*group.mean):
+            errors += _mean_errors(group, inputs)
         if wanted(*(x for row in group.covariance for x in row)):
             errors += _covariance_errors(group, inputs)
+    return errors
+
+
+def _mean_errors(group: Gaussians, inputs: Mapping[str, np.ndarray]) -> list[Diagnostic]:
+    errors: list[Diagnostic] = []
+    for name, mean in zip(group.names, group.mean, strict=True):
+        values = law_number(mean, inputs, group.axes)
+        bad = values[~np.isfinite(values)]
+        if bad.size:
+            what = f"the mean of `{name}`"
+            errors.append(catalogue.laws.impossible_law(group.origin.label, what, float(bad[0]), "finite"))
     return errors
 
 

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import decimal
 import math
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from tpc.core.comparisons import COMPARISONS
 from tpc.core.expr import Add, Call, Compare, Constant, Expr, Mul, Number, Pow, children
 from tpc.core.functions import elementwise
-
-COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from tpc.core.expr import ZERO, Add, Call, Constant, Expr, Extent, Mul, Number, OuterProduct, Pow, Sum, Value
+from tpc.core.expr import (
+    ZERO,
+    Add,
+    Call,
+    Constant,
+    Expr,
+    Extent,
+    Mul,
+    Number,
+    OuterProduct,
+    Pow,
+    Sum,
+    Value,
+    coefficient,
+    is_vector,
+    values,
+    walk,
+)
 from tpc.core.functions import elementwise
 from tpc.core.program import Instruction, MatMul, OuterMul, Program, instructions
 
@@ -60,6 +77,34 @@ def positive(x: Expr) -> bool:
             return all(map(positive, factors))
         case Add(terms):
             return all(map(nonnegative, terms)) and any(map(positive, terms))
+    return False
+
+
+def has_poles(x: Expr, *, of_scalars: bool = True) -> bool:
+    """Whether x may be a quotient by what is 0 for some Gaussians, so that it need not have a mean.
+
+    of_scalars: also by what is 0 for some value of a scalar only, as sqrt(v) + eps is.
+    """
+    return any(
+        isinstance(node, Pow)
+        and is_vector(node.base)
+        and not (isinstance(node.exponent, Number) and node.exponent.value >= 0)
+        and not positive(node.base)
+        and (of_scalars or not _positive_but_for_scalars(node.base))
+        for node in walk(x)
+    )
+
+
+def _positive_but_for_scalars(x: Expr) -> bool:
+    """Whether x is a sum of an unknown scalar and of what is at least 0, or a root or a power of one."""
+    match x:
+        case Pow(base, _) | Call("sqrt", (base,)):
+            return _positive_but_for_scalars(base)
+        case Add(terms):
+            scalars = [term for term in terms if not is_vector(term)]
+            vectors = [term for term in terms if is_vector(term)]
+            open_ = [term for term in scalars if values(term) and coefficient(term).value > 0]
+            return bool(open_) and all(map(nonnegative, [*vectors, *(s for s in scalars if s not in open_)]))
     return False
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from tpc.core.affine import Affine
 from tpc.core.calculus import NotDifferentiableError, differentiate
+from tpc.core.comparisons import COMPARISONS
 from tpc.core.expr import (
     ONE,
     ZERO,
@@ -38,7 +39,7 @@ from tpc.core.expr import (
     power,
 )
 from tpc.core.laws import NUMPY
-from tpc.core.numeric import COMPARISONS, evaluate
+from tpc.core.numeric import evaluate
 from tpc.core.program import Gaussians, Instruction, MatMul, Matrix, Moment, Nonlin, Program, Scalar
 from tpc.core.unroll import unroll
 from tpc.corrections.asked import TINY, SideOfMatrix, product

@@ -17,7 +17,8 @@ from tpc.derive.sites import FormulaScope
 MOST_CHARACTERS = 4800  # of a block
 SCREEN, PAGE = 96.0, 54.0  # letters of a line: of a cell's output, of a page of 345 pt at 10 pt
 TOO_LONG = r"\text{(a line too long for MathJax; it is in the text of the limit)}"
-WIDEST = 26.0  # letters of a numerator, a root or a case that stands as such
+WIDEST = 26.0  # letters of a root or a case that stands as such
+WIDEST_FRACTION = 40.0  # of a numerator or a denominator
 STEP = 1.5  # letters, by which a loop is indented
 
 
@@ -25,6 +26,7 @@ class BreakableLatex(Latex):
     """Marks where lines may end; fractions wider than a line are written with a stroke."""
 
     plus, minus = f" {TERM}+ ", f" {TERM}- "
+    quotient = POWER  # a factor after a stroke would seem to be below it
 
     def __init__(self, scope: FormulaScope, names: Mapping[str, str]) -> None:
         super().__init__(scope)
@@ -38,7 +40,7 @@ class BreakableLatex(Latex):
         return f"{joint}{FACTOR}".join(factors)
 
     def fraction(self, above: Written, below: Written) -> Written:
-        if max(measured(above[0])[0], measured(below[0])[0]) <= WIDEST:
+        if max(measured(above[0])[0], measured(below[0])[0]) <= WIDEST_FRACTION:
             return super().fraction(above, below)
         top, bottom = (
             self.parenthesised(text) if strength < POWER else text for text, strength in (above, below)

@@ -70,6 +70,8 @@ class Notation(ABC):
 
     # before a term
     plus, minus = " + ", " - "
+    # how strongly a fraction must bind for a factor to stand after it
+    quotient = PRODUCT
 
     def __init__(self, scope: FormulaScope) -> None:
         self.scope = scope
@@ -248,12 +250,9 @@ class Notation(ABC):
         random = [f for f in above if rank(f) >= 3]
         if (random and len(random) < len(above)) or (random and all(isinstance(b, Number) for b in below)):
             constant = self.fraction(self.factors([f for f in above if rank(f) < 3]), self.factors(below))
-            return self.times(
-                [
-                    constant[0] if constant[1] >= PRODUCT else self.parenthesised(constant[0]),
-                    self.factors(random)[0] if len(random) > 1 else self.expr(random[0], PRODUCT),
-                ]
-            ), PRODUCT
+            if constant[1] >= self.quotient:
+                beside = self.factors(random)[0] if len(random) > 1 else self.expr(random[0], PRODUCT)
+                return self.times([constant[0], beside]), PRODUCT
         return self.fraction(self.factors(above), self.factors(below))
 
     def factors(self, factors: Sequence[Expr]) -> Written:

@@ -16,6 +16,7 @@ from tpc.core.given import require_whole
 from tpc.core.inputs import bind_inputs
 from tpc.core.mesh import mesh_of
 from tpc.core.program import Program
+from tpc.core.unfit import place_of
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.emit.emit import emit
@@ -172,7 +173,7 @@ class Evaluator:
         outputs = self._from_start(self._outcomes(stage), given, seed, stage.plan, known, mesh)
         result = self._result(stage, outputs, given)
         if result.diverged:
-            raise DivergedError(result)
+            raise DivergedError(result, *place_of(self.program, given, result.diverged))
         return result
 
     def _result(self, stage: Stage, outputs: dict[str, Outcome], given: Mapping[str, np.ndarray]) -> Result:

@@ -42,7 +42,8 @@ def require_none(initial: Any, program: str) -> None:
     """Refuses a choice where no scalar is random. Raises TpcError (TP602)."""
     if initial is not None:
         why = "no scalar is random in the limit of this program"
-        raise TpcError([catalogue.running.bad_option("--initial", why)], program, of_program=True)
+        remedy = "leave it out: there is one limit; `--seed` is of points and matrices"
+        raise TpcError([catalogue.running.bad_option("--initial", why, remedy)], program, of_program=True)
 
 
 @dataclass(frozen=True)

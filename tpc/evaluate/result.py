@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.diagnostics import catalogue
-from tpc.diagnostics.diagnostic import TpcError
+from tpc.diagnostics.diagnostic import Label, TpcError
 from tpc.show.entries import End, end_of, plain, print_finite
 from tpc.show.figures import figures_of, with_error
 
@@ -164,11 +164,12 @@ class Result(Mapping[str, Outcome]):
         save_outcomes(path, self.outputs, samples)
 
     def plot(self, path: str | Path | None = None, *, axes: Any = None) -> np.ndarray:
-        """Draws the outputs: one panel for each with axes, and one for all single numbers.
+        """Draws the outputs: one panel for each, but for more than three single numbers one for these.
 
-        They are drawn into a .png, .svg or .pdf file, into `axes` of matplotlib, of which there must be as
-        many as panels, or else into a new figure, which a notebook shows. Returns the axes, an array.
-        Raises OSError; ValueError for another ending, or another number of axes.
+        Errors are as they are printed, one standard error. They are drawn into a .png, .svg or .pdf file,
+        into `axes` of matplotlib, of which there must be as many as panels (or one for all single numbers),
+        or else into a new figure, which a notebook shows. Returns the axes, an array. Raises OSError;
+        ValueError for another ending, or another number of axes.
         """
         from tpc.evaluate.result_plot import plot_result
 
@@ -212,11 +213,11 @@ class DivergedError(TpcError):
     `partial` is the whole result; what comes before the ends in `partial.diverged` is good.
     """
 
-    def __init__(self, partial: Result) -> None:
+    def __init__(self, partial: Result, at: Label | None = None, why: str = "") -> None:
         super().__init__(
             [
                 catalogue.running.diverged(
-                    [(name, end.entry, end.lasting) for name, end in partial.diverged.items()]
+                    [(name, end.entry, end.lasting) for name, end in partial.diverged.items()], at=at, why=why
                 )
             ],
             partial.program,

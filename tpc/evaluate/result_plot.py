@@ -17,20 +17,22 @@ if TYPE_CHECKING:
 
 INK, BAND = "#1f4e79", "#9dc3e6"
 MOST_CURVES = 6  # of one output with two indices
+MOST_APART = 3  # single numbers that have a panel each
 WIDTH_COLOURS = ("#c55a11", "#548235", "#7f6000", "#7030a0")
 
 
 def plot_result(
     result: Result, path: str | Path | None = None, samples: list[Samples] | None = None, *, axes: Any = None
 ) -> np.ndarray:
-    """A panel per output, and one for all single numbers. Returns the axes of the panels, an array.
+    """A panel per output, but one for all single numbers if these are many. Returns the panels' axes.
 
-    Curves with ±2 standard errors for one index, points for single numbers. For two indices a map of the
+    Curves with their standard errors for one index, points for single numbers. For two indices a map of the
     limit, or beside finite widths, if the second one has few values, a curve for each of these.
 
     path: the file to draw into; without, the figure is matplotlib's current one, which notebooks show.
     samples: finite widths to draw beside the limit, mean ± one standard deviation over seeds. axes: to draw
-    into, as many as there are panels. Raises OSError, and ValueError for another ending or number of axes.
+    into, as many as there are panels, or one for all single numbers. Raises OSError, and ValueError for
+    another ending or number of axes.
     """
     if path is not None and Path(path).suffix not in (".png", ".svg", ".pdf"):
         raise ValueError("a figure's name ends in .png, .svg or .pdf")
@@ -49,12 +51,15 @@ def _drawn(result: Result, samples: list[Samples], axes: Any, *, shown: bool) ->
     """The figure and its panels, those given or new ones."""
     single = {name: o for name, o in result.outputs.items() if o.value.ndim == 0}
     panels = {name: o for name, o in result.outputs.items() if o.value.ndim > 0 and o.value.size}
-    count = len(panels) + bool(single)
+    groups = [{name: outcome} for name, outcome in single.items()]  # they may be of other units
+    if len(single) > MOST_APART or (axes is not None and np.size(axes) == len(panels) + 1):
+        groups = [single] if single else []
+    count = len(panels) + len(groups)
     figure, drawn = _new_panels(count, shown) if axes is None else _given_panels(axes, count, [*panels])
     for axis, (name, outcome) in zip(drawn, panels.items(), strict=False):
         _panel(axis, name, outcome, samples, axes_of(result, name))
-    if single:
-        _single(drawn[-1], single, samples)
+    for axis, group in zip(drawn[len(panels) :], groups, strict=True):
+        _single(axis, group, samples)
     if axes is None:
         if samples:
             _draw_one_legend(figure, drawn, 1 + len(samples))
@@ -147,14 +152,14 @@ def _curve_of(
         label = f"n = {s.width}" if labelled else None
         axis.plot(where, mean, color=colour, linewidth=1, linestyle="--", label=label)
     if outcome.stderr is not None:
-        error = 2 * outcome.stderr[member]
+        error = outcome.stderr[member]
         axis.fill_between(where, value - error, value + error, color=BAND, linewidth=0)
 
 
 def _single(axis: Any, outcomes: dict[str, Outcome], samples: list[Samples]) -> None:
     names = list(outcomes)
     where = np.arange(len(names))
-    errors = [0.0 if o.stderr is None else 2 * float(o.stderr) for o in outcomes.values()]
+    errors = [0.0 if o.stderr is None else float(o.stderr) for o in outcomes.values()]
     for k, (colour, s) in enumerate(zip(WIDTH_COLOURS, samples, strict=False)):
         axis.errorbar(
             where + 0.12 * (k + 1),
@@ -175,6 +180,10 @@ def _single(axis: Any, outcomes: dict[str, Outcome], samples: list[Samples]) -> 
         capsize=3,
         label="n = ∞",
     )
-    axis.set_xticks(where, [literal(n) for n in names])
+    if len(names) == 1:
+        axis.set_title(literal(names[0]))
+        axis.set_xticks([])
+    else:
+        axis.set_xticks(where, [literal(n) for n in names])
     axis.set_xlim(-0.5, len(names) - 0.5 + 0.12 * len(samples))
     axis.grid(alpha=0.3, axis="y")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ AXES = 2  # that a picture can show
 def plot_sweep(sweep: Sweep, path: str | Path) -> None:
     """A panel per output, of what `Sweep.summary` says of it, with the best point of the first output.
 
-    Raises OSError, ValueError for three axes.
+    Errors are those of the table, one standard error. Raises OSError, ValueError for three axes.
     """
     from matplotlib.figure import Figure
 
@@ -33,12 +34,24 @@ def plot_sweep(sweep: Sweep, path: str | Path) -> None:
     columns = min(3, max(1, len(names)))
     rows = max(1, -(-len(names) // columns))
     figure = Figure(figsize=(4.6 * columns, 3.4 * rows), layout="constrained")
+    drawn = []
     for k, name in enumerate(names):
         axis = figure.add_subplot(rows, columns, k + 1)
         axis.set_title(literal(sweep.label(name)))
         (_curve if len(sweep.axes) == 1 else _map)(figure, axis, sweep, name)
+        drawn.append(axis)
+    _draw_legend(figure, drawn)
     figure.suptitle(literal(f"{sweep.program}: n = ∞"))
     save(figure, path, dpi=150)
+
+
+def _draw_legend(figure: Any, drawn: Sequence[Any]) -> None:
+    """One below all panels, of what any of them has marked, so that no curve goes through it."""
+    known = (zip(*axis.get_legend_handles_labels(), strict=True) for axis in drawn)
+    marks = {label: mark for own in known for mark, label in own}
+    if marks:
+        place: dict[str, Any] = {"loc": "outside lower center", "ncols": len(marks)}
+        figure.legend([*marks.values()], [*marks], **place, frameon=False, fontsize=9)
 
 
 def _scale(values: np.ndarray) -> str:
@@ -52,7 +65,7 @@ def _curve(figure: Any, axis: Any, sweep: Sweep, name: str) -> None:
     x, value, lost = where[order], found.value[order], sweep.diverged[order]
     beyond = np.zeros_like(lost)
     axis.plot(x, np.where(np.isfinite(value), value, np.nan), color=INK, marker="o", markersize=3)
-    error = np.zeros_like(value) if found.stderr is None else 2 * found.stderr[order]
+    error = np.zeros_like(value) if found.stderr is None else found.stderr[order]
     axis.set_xscale(_scale(where))
     finite = value[np.isfinite(value)]
     if finite.size and finite.min() > 0 and finite.max() > RATIO_OF_VALUES * finite.min():
@@ -69,7 +82,6 @@ def _curve(figure: Any, axis: Any, sweep: Sweep, name: str) -> None:
         if there.any():
             high, top = np.full(there.sum(), 0.97), axis.get_xaxis_transform()
             axis.plot(x[there], high, marker, color=DIVERGED, transform=top, linestyle="none", label=label)
-            axis.legend(frameon=False, fontsize=9)
     best = sweep.best()
     if best is not None:
         axis.axvline(best[swept], color=INK, linewidth=0.8, linestyle=":")

@@ -25,11 +25,9 @@ from tpc.core.expr import (
     number,
     power,
     values,
-    walk,
 )
 from tpc.core.functions import elementwise
 from tpc.core.like_terms import like_terms
-from tpc.core.signs import positive
 from tpc.gram.axes import skeleton
 from tpc.gram.ir import Factor
 
@@ -86,17 +84,6 @@ def parity(x: Expr) -> int:
                 return 1
             return elementwise(function).parity if kinds == {-1} else 0
     return 0
-
-
-def has_poles(x: Expr) -> bool:
-    """Whether x may be a quotient by what is 0 for some Gaussians, so that it need not have a mean."""
-    return any(
-        isinstance(node, Pow)
-        and is_vector(node.base)
-        and not (isinstance(node.exponent, Number) and node.exponent.value >= 0)
-        and not positive(node.base)
-        for node in walk(x)
-    )
 
 
 def expression_of(factor: Factor, z: Expr) -> Expr:

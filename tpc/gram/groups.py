@@ -29,6 +29,7 @@ from tpc.core.expr import (
     rebuild,
     replace,
 )
+from tpc.core.signs import has_poles
 from tpc.core.traverse import index_variables, indices, substitute
 from tpc.gram.axes import skeleton
 from tpc.gram.basis import fewer
@@ -42,7 +43,7 @@ from tpc.gram.factors import (
     polynomial,
     symmetry,
 )
-from tpc.gram.gaussian_functions import derivative, expression_of, gaussians, has_poles, normal_form, parity
+from tpc.gram.gaussian_functions import derivative, expression_of, gaussians, normal_form, parity
 from tpc.gram.ir import Closed, Factor, Integral, NotGramError, TooManyGaussiansError
 from tpc.gram.isserlis import covariance_of, isserlis
 from tpc.gram.labels import text_of

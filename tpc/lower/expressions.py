@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isinf
 
 from tpc.core import functions
 from tpc.core.affine import Affine
@@ -24,10 +23,10 @@ from tpc.core.expr import (
     Mul,
     Number,
     OuterProduct,
-    Pow,
     Ref,
     Value,
     add,
+    call,
     coefficient,
     divide,
     is_vector,
@@ -42,20 +41,20 @@ from tpc.core.expr import (
     values,
     walk,
 )
-from tpc.core.laws import is_constant, is_zero, law_number
+from tpc.core.laws import is_zero
 from tpc.core.program import Family, MatMul, Moment, Nonlin, OuterMul, OuterNonlin, Scalar
 from tpc.core.spectral import SPECTRAL, SpectralMap, is_spectral, of_constants, spectral_map
 from tpc.core.traverse import free_variables
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.lower.block import Binding, Block, Env, size
+from tpc.lower.numbers import require_number
 from tpc.syntax import tree
 from tpc.syntax.forms import derivative_of
 from tpc.syntax.order import greatest
 from tpc.syntax.scope import SCALAR, Local, Loop, Scope
 from tpc.syntax.walk import names_in
 
-LARGEST = 10**300  # of a number, and of the parts of a fraction
 MAX_SIZE = 20_000  # nodes of one instruction's expression
 MAX_FACTORS = 500  # of one product, whose derivative has the square of it
 UNNAMED = Ref("")
@@ -101,25 +100,7 @@ class ExpressionLowering:
 
         Raises RefusedError in these cases.
         """
-        if isinstance(x, Pow) and is_constant(x.exponent) and is_zero(x.base):
-            if law_number(x.exponent, {}, ()) < 0:
-                raise RefusedError(catalogue.kinds.division_by_zero(node.span))
-        elif isinstance(x, Pow) and is_constant(x):
-            value = law_number(x, {}, ())
-            if isinf(value):
-                raise RefusedError(catalogue.kinds.overflow(node.span))
-            if value == 0:
-                raise RefusedError(catalogue.kinds.underflow(node.span))
-        if isinstance(x, Number) and max(abs(x.value.numerator), x.value.denominator) > LARGEST:
-            large, small = abs(x.value) > LARGEST, 0 < abs(x.value) * LARGEST < 1
-            why = (
-                catalogue.kinds.overflow
-                if large
-                else catalogue.kinds.underflow
-                if small
-                else catalogue.kinds.too_many_digits
-            )
-            raise RefusedError(why(node.span))
+        require_number(x, node.span)
         if isinstance(x, Mul) and len(x.factors) > MAX_FACTORS:
             raise RefusedError(catalogue.names.too_many_factors(node.span, MAX_FACTORS))
         if size(x, MAX_SIZE) >= MAX_SIZE:
@@ -328,6 +309,10 @@ class ExpressionLowering:
     # functions
 
     def applied(self, node: tree.Applied, env: Env) -> Expr:
+        if isinstance(node.function, tree.Name) and node.function.name == "where":
+            chosen = call("where", self.lower(node.args[0], env), ONE, ZERO)
+            if chosen in (ONE, ZERO):  # what is not chosen need not have a value
+                return self.lower(node.args[1 if chosen == ONE else 2], env)
         args = [self.lower(arg, env) for arg in node.args]
         if isinstance(node.function, tree.Name):
             indices = [

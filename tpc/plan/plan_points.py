@@ -9,6 +9,7 @@ from typing import Any
 from tpc.core.expr import Call, is_vector, walk
 from tpc.core.functions import elementwise
 from tpc.core.program import Moment, Nonlin, Program, instructions
+from tpc.core.signs import has_poles
 from tpc.plan.cost import MEMORY, PER_POINT, SECONDS, total_seconds
 from tpc.plan.draft import Draft
 from tpc.plan.options import DType, Options
@@ -96,8 +97,8 @@ def _plan_quadrature(draft: Draft, options: Options, reason: str) -> PanelsPlan 
     Without, kinks cannot be found.
     """
     k, smooth = draft.layout.total, _smooth(draft.program)
-    if draft.tables.count:
-        return None
+    if draft.tables.count or _has_poles(draft.program):
+        return None  # poles may cancel on points that lie symmetrically, where there is no mean
     if not (k in PANELS or (k in GRID and smooth)):
         return None
     sizes = PANELS.get(k) or (GRID[k] ** k,)
@@ -166,6 +167,11 @@ def _smooth(program: Program) -> bool:
         for node in walk(op.phi)
         if isinstance(node, Call) and is_vector(node)
     )
+
+
+def _has_poles(program: Program) -> bool:
+    ops = [op for op, _ in instructions(program.body) if isinstance(op, Nonlin | Moment)]
+    return any(has_poles(op.phi, of_scalars=False) for op in ops)
 
 
 def _power_of_two(k: int) -> int:

@@ -24,14 +24,14 @@ def with_error(value: float, error: float, figures: int, most: int) -> str:
     most: the figures that a value has.
     """
     if error <= abs(value) * 10.0**-figures / 2:
-        return f"{value:.{figures}g}"
+        return f"{value:z.{figures}g}"
     if not math.isfinite(error):
-        return f"{value:.6g}, no finite error"
+        return f"{value:z.6g}, no finite error"
     places = 1 - math.floor(math.log10(error))
     needed = places + math.floor(math.log10(max(abs(value), error))) + 1
     if needed > most or places > most or error >= LARGEST_PLAIN:
-        return f"{value:.{min(needed, most)}g} ± {error:.2g}"
-    return f"{value:.{max(0, places)}f} ± {error:.{max(0, places)}f}"
+        return f"{value:z.{min(needed, most)}g} ± {error:.2g}"
+    return f"{value:z.{max(0, places)}f} ± {error:.{max(0, places)}f}"
 
 
 def print_from(width: float) -> str:

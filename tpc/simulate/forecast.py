@@ -134,7 +134,8 @@ def _against(
     wanted, error = predicted
     estimate, parts = (a * scaled).sum(axis=0), np.square(a) * variances
     common = np.zeros_like(n) if shift is None else n * shift
-    variance = parts.sum(axis=0) + np.square((a * common).sum(axis=0)) + np.square(error)
+    with np.errstate(invalid="ignore"):  # of a limit without a finite error
+        variance = parts.sum(axis=0) + np.square((a * common).sum(axis=0)) + np.square(error)
     allowed = next_order / n[0] if len(n) == 1 else 0.0
     with np.errstate(all="ignore"):
         z = (scaled - wanted) / np.sqrt(variances + np.square(common) + np.square(error))

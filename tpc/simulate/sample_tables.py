@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     # an output, and the index of one of its entries, by the index of a row
     Entry = Callable[[tuple[int, ...]], tuple[OutputComparison, tuple[int, ...]]]
 
+MARKS = {True: "✓", False: "✗", None: "?"}  # of what agrees, does not, or cannot be judged
 MOST_SHOWN_OUTPUTS = 30  # of a report; the table of all is its `to_pandas`
 
 
@@ -48,7 +49,7 @@ def html_of_report(report: Report) -> Markup:
 
     parts = [
         folded(
-            f"{'✓' if output.agrees else '✗'} {title_of(output)}",
+            f"{MARKS[output.agrees if output.judged.any() else None]} {title_of(output)}",
             table(headings_of(output), cells_of(output)),
             *(element("div", line) for line in verdict(output)),
         )

@@ -64,7 +64,13 @@ class OutputComparison:
     forecast: Forecast | None = None
 
     @property
+    def judged(self) -> np.ndarray:
+        """Of which entries anything can be judged: those whose limit has a finite error."""
+        return np.ones(self.limit.shape, bool) if self.stderr is None else ~np.isinf(self.stderr)
+
+    @property
     def agrees(self) -> bool:
+        """Nothing is seen that disagrees."""
         return self.limit_agrees and not self.disagreeing
 
     @property
@@ -82,6 +88,7 @@ class OutputComparison:
     def worst(self) -> tuple[int, ...]:
         """The index of the entry that agrees least."""
         sigma = np.where(np.isnan(self.gap.sigma), np.inf, self.gap.sigma)
+        sigma = np.where(self.judged, sigma, -1)
         if self.forecast is not None:
             for own in (self.forecast.bias, self.forecast.variance):
                 sigma = np.maximum(sigma, np.nan_to_num(own.sigma, nan=0.0))
@@ -116,6 +123,10 @@ class Report:
         if off:
             what = " and ".join(what for what in ("bias", "spread") if what in off)
             head += f", the predicted {what} {'DISAGREE' if len(off) > 1 else 'DISAGREES'}"
+        unjudged = [output.name for output in self.outputs if not output.judged.any()]
+        if unjudged:
+            none = f"of {', '.join(f'`{name}`' for name in unjudged)} nothing can be judged"
+            head = f"{head}, {none}" if len(unjudged) < len(self.outputs) else f"{self.program}: {none}"
         seeds = str(self.seeds[0]) if len(set(self.seeds)) == 1 else ", ".join(map(str, self.seeds))
         return f"{head} (n = {', '.join(map(str, self.widths))}; {seeds} seeds)"
 
@@ -308,8 +319,8 @@ def cells_of(output: OutputComparison) -> list[tuple[str, ...]]:
             f"{r.mean[at]:.6g}",
             f"{r.stderr[at]:.2g}",
             f"{r.spread[at]:.2g}",
-            f"{r.deviation[at]:+.1f}",
-            f"{r.rms:.2g}",
+            f"{r.deviation[at]:+.1f}" if output.judged[at] else "",
+            f"{r.rms:.2g}" if output.judged.any() else "",
             *_deviations(output, k, at),
         )
         for k, r in enumerate(output.rows)
@@ -359,6 +370,9 @@ def _unjudged(own: Forecast, at: tuple[int, ...], widths: int) -> list[str]:
 
 def verdict(output: OutputComparison) -> list[str]:
     at, g = output.worst, output.gap
+    left_out = output.judged.size - int(output.judged.sum())
+    if left_out == output.judged.size:
+        return ["nothing can be judged: the limit has no finite error"]
     bias = (
         f"beyond a bias of {g.allowed[at]:.2g} ({ONE_WIDTH_BIAS:g}·scale/n, as one width cannot tell)"
         if g.allowed[at]
@@ -374,4 +388,6 @@ def verdict(output: OutputComparison) -> list[str]:
             f"error ∝ n^({output.slope.estimate:.2f} ± {output.slope.stderr:.2f}), by theory n^(-0.50)"
             + ("" if output.slope.agrees else ": it does not go down")
         )
+    if left_out:
+        lines.append(f"nothing can be judged of {left_out} entries, which have no finite error")
     return [*lines, *_predictions(output, at)]

@@ -30,6 +30,7 @@ def comparison_to_json(output: OutputComparison) -> dict[str, Any]:
     g, slope = output.gap, output.slope
     return {
         "agrees": output.agrees,
+        "judged": bool(output.judged.all()),
         "limit_agrees": output.limit_agrees,
         "limit": plain(output.limit),
         "limit_stderr": None if output.stderr is None else plain(output.stderr),

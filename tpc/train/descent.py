@@ -323,7 +323,10 @@ class Updates:
             zero = self.zero(weight, start)
             self.before.append(
                 m.define(
-                    m.member(buffer, (*self.index(m.number(0)), *index)), zero, clauses, "no momentum yet"
+                    m.member(buffer, (*self.index(m.number(0)), *index)),
+                    zero,
+                    clauses,
+                    f"momentum of {weight.name} before training",
                 )
             )
             then = m.member(buffer, (*self.index(self.then), *index))
@@ -375,7 +378,7 @@ class Updates:
         earlier = [m.range(past, now), *each]
         self.before += [
             m.define(of(alpha, m.number(0)), m.number(1), each, f"of {weight.name} before training"),
-            m.define(of(beta, m.number(0)), m.number(0), each, "no momentum yet"),
+            m.define(of(beta, m.number(0)), m.number(0), each, f"momentum of {weight.name} before training"),
         ]
         momentum, update = f"momentum of {weight.name}", f"update of {weight.name}"
         old = of(alpha, now), of(beta, now), of(kappa, now, s), of(buffer, now, s)

@@ -298,7 +298,7 @@ class Lines:
         """A state as the last step has left it."""
         shown = name.removeprefix(MARK)
         family = self.families[name] = self.fresh(shown)
-        self.begin(family, self.m.number(0), f"no {shown} yet")
+        self.begin(family, self.m.number(0), f"{shown} of {{}} before training")
         return self.at(family, self.updates.now)
 
     def advance(self, name: str, value: Tree) -> Tree:

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from tpc.core.spectral import SPECTRAL
 from tpc.diagnostics import catalogue
-from tpc.diagnostics.diagnostic import RefusedError
+from tpc.diagnostics.diagnostic import Label, RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker
@@ -118,7 +118,10 @@ def check_faithful(weight: Weight, at: tree.Update, readout: Fraction | None) ->
     if abc.d is None:
         raise RefusedError(catalogue.parametrizations.rate_without_d(at.name.span, weight.name, name, due))
     if abc.d != due:
-        raise RefusedError(catalogue.parametrizations.unfaithful(at.name.span, weight.name, name, abc.d, due))
+        place = None if abc.d_at is None else Label(abc.d_at)
+        raise RefusedError(
+            catalogue.parametrizations.unfaithful(at.name.span, weight.name, name, abc.d, due, place)
+        )
 
 
 def lines_of(node: tree.Train, trainable: Sequence[Weight]) -> dict[str, int]:

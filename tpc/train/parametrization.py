@@ -23,6 +23,7 @@ from tpc.core.network import C as OPEN_C
 from tpc.core.network import exponent_input, faithful_d
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
+from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.scope import NotANumberError, fraction
@@ -87,6 +88,8 @@ class Abc:
     # c and d of its own, as far as the file gives them: w moves by η n^−c Q(n^d ∂L/∂w)
     rate: Fraction | None = None
     d: Fraction | None = None
+    # where this d is written
+    d_at: Span | None = field(default=None, compare=False)
 
 
 def kind_of(rows: bool, columns: bool) -> Kind:
@@ -267,7 +270,14 @@ class WeightExponents:
         """
         a, b = (Exponent(self._one(name, place, weight, kind)) for name in ("a", "b"))
         c, d = self._listed("c", place), self._listed("d", place)
-        return Abc(a, b, Exponent(self.c if c is None else c - (d or 0)), c, d)
+        return Abc(a, b, Exponent(self.c if c is None else c - (d or 0)), c, d, self._place_of_d(place))
+
+    def _place_of_d(self, place: int) -> Span | None:
+        if self.line is None or "d" not in self.lists:
+            return None
+        listed = options_of(self.line.options)["d"].value
+        assert isinstance(listed, tree.ListOf)
+        return listed.items[place].span
 
     def _listed(self, name: str, place: int) -> Fraction | None:
         return self.lists[name][place] if name in self.lists else None

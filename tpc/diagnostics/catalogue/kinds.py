@@ -157,6 +157,15 @@ def underflow(at: Span) -> Diagnostic:
     )
 
 
+def no_value(at: Span, text: str) -> Diagnostic:
+    return Diagnostic(
+        "TP218",
+        f"`{text}` is no real number",
+        Label(at),
+        help="logarithms are of what is above 0, and roots, powers with a fraction, of what is not below it",
+    )
+
+
 def too_many_digits(at: Span) -> Diagnostic:
     return Diagnostic(
         "TP216",

@@ -126,11 +126,15 @@ def rate_without_d(at: Span, weight: str, optimizer: str, due: Fraction) -> Diag
     )
 
 
-def unfaithful(at: Span, weight: str, optimizer: str, own: Fraction, due: Fraction) -> Diagnostic:
+def unfaithful(
+    at: Span, weight: str, optimizer: str, own: Fraction, due: Fraction, d: Label | None
+) -> Diagnostic:
+    """at: the optimizer's place. d: that of the exponent."""
     return Diagnostic(
         "TP737",
         f"with d = {own} for `{weight}` what `{optimizer}` takes of it, n^d*∂L/∂w, {as_n_grows(own - due)} "
         "at initialisation: it is unfaithful",
-        Label(at),
+        d or Label(at),
+        (Label(at),) if d else (),
         help=f"d = {due} makes it of order 1",
     )

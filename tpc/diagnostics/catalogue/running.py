@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics.diagnostic import Diagnostic, Label
 
 
 def not_representable(method: str, why: str) -> Diagnostic:
@@ -15,17 +15,20 @@ def not_representable(method: str, why: str) -> Diagnostic:
     )
 
 
-def bad_option(option: str, why: str) -> Diagnostic:
-    return Diagnostic("TP602", f"{option}: {why}")
+def bad_option(option: str, why: str, remedy: str | None = None) -> Diagnostic:
+    return Diagnostic("TP602", f"{option}: {why}", help=remedy)
 
 
-def diverged(outputs: Sequence[tuple[str, str, bool]], width: int | None = None) -> Diagnostic:
+def diverged(
+    outputs: Sequence[tuple[str, str, bool]], width: int | None = None, at: Label | None = None, why: str = ""
+) -> Diagnostic:
     """Outputs that are not finite.
 
     outputs: names, the entry at which each leaves the finite range (empty for a single number), and whether
     it never comes back.
 
-    width: None at n = ∞.
+    width: None at n = ∞. at: where that comes from, or the first of them. why: what makes it so, if
+    that is known.
     """
     where = [
         f"`{name}` is not finite"
@@ -34,7 +37,8 @@ def diverged(outputs: Sequence[tuple[str, str, bool]], width: int | None = None)
     ]
     return Diagnostic(
         "TP603",
-        ("" if width is None else f"at width {width}, ") + ", ".join(where),
+        ("" if width is None else f"at width {width}, ") + ", ".join(where) + (f": {why}" if why else ""),
+        at,
         help="look for a division by zero, a logarithm or root of something negative, or a learning rate too "
         "large",
     )

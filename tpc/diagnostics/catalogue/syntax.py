@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tpc.diagnostics.catalogue.words import either
 from tpc.diagnostics.diagnostic import Diagnostic, Label
 from tpc.diagnostics.spans import Span
@@ -61,6 +63,40 @@ FORMS = {
 }
 
 
+CHOICE = "a choice is `where(x > 0, y, z)`"
+BOTH = "a condition is one comparison; of two it is `where(0 < x, where(x < 1, y, z), z)`"
+COMPARISONS = "comparisons are `< <= > >=`, and stand in `where(x > 0, y, z)`"
+# what is meant by words and characters of other languages
+WORDS_OF_OTHERS = {
+    "if": CHOICE,
+    "else": CHOICE,
+    "and": BOTH,
+    "or": BOTH,
+    "not": CHOICE,
+    "lambda": "a function has a name: `def f(x) = x^2`, on a line of its own",
+    "is": COMPARISONS,
+    "in": "a range is written `t < T`",
+    "while": "a loop is `for t < T:`, on a line of its own",
+}
+CHARACTERS_OF_OTHERS = {
+    "?": CHOICE,
+    "!": COMPARISONS,
+    "&": BOTH,
+    "|": f"{BOTH}, and an absolute value `abs(x)`",
+    ";": "every statement has a line of its own",
+}
+# an expression begins
+ASSIGNED = re.compile(r"(?<![<>=])=(?!=)|[~]")
+# the innermost call that is open
+CALL = re.compile(r"\b(\w+)\((?:[^()]|\([^()]*\))*$")
+CALLS = {
+    "where": CHOICE,
+    "mean": "`mean` is of one vector, over all its coordinates",
+    "sum": "a sum is written `sum(t < T: x[t])`",
+}
+LAST_WORD = re.compile(r"\b(not|lambda)\s*$")
+
+
 def unreadable(reason: str) -> Diagnostic:
     return Diagnostic(
         "TP001",
@@ -96,7 +132,10 @@ def unexpected_character(at: Span, character: str) -> Diagnostic:
         "TP004",
         f"the character `{shown}` has no meaning here",
         Label(at),
-        help="operators are `+ - * / ^ @`, names are letters, digits and underscores, remarks begin with `#`",
+        help=CHARACTERS_OF_OTHERS.get(
+            character,
+            "operators are `+ - * / ^ @`, names are letters, digits and underscores, remarks begin with `#`",
+        ),
     )
 
 
@@ -127,7 +166,14 @@ def _token(kind: str, text: str) -> str:
 
 def _help_with_token(kind: str, text: str, expected: frozenset[str], before: str) -> str | None:
     if text == "==":
-        return "comparisons are `< <= > >=`, and stand in `where(x > 0, y, z)`"
+        return COMPARISONS
+    if kind == "NAME" and expected & OPERATORS:
+        other = LAST_WORD.search(before)
+        foreign = WORDS_OF_OTHERS.get(other[1] if other else text)
+        if foreign is not None:
+            return foreign
+    if kind in ("COMPARISON", "LESS") and ASSIGNED.search(before):
+        return BOTH
     if kind not in WORDS and "NAME" in expected:
         return f"`{text}` is a word of the language and cannot be a name"
     if kind in ("NAME", "NUMBER", "LPAR") and expected >= {"STAR", "AT"}:
@@ -136,7 +182,14 @@ def _help_with_token(kind: str, text: str, expected: frozenset[str], before: str
         return "the block of a network, a function or a rule ends with `return …`"
     if kind == "EQUALS" and expected == {"LPAR"} and before.split()[-1:] in (["mean"], ["sum"]):
         return "`mean` and `sum` are words of the language and cannot be names"
-    return "a range is written `t < T`" if expected == {"LESS"} else None
+    return "a range is written `t < T`" if expected == {"LESS"} else _help_in_call(kind, before)
+
+
+def _help_in_call(kind: str, before: str) -> str | None:
+    if kind == "COLON" and before.rfind("[") > before.rfind("]"):
+        return "an index is of one member, as in `x[0]`; a sum over several is `sum(t < T: x[t])`"
+    call = CALL.search(before)
+    return CALLS.get(call[1]) if call else None
 
 
 def _help_with_statement(expected: frozenset[str], before: str) -> str | None:
@@ -144,6 +197,9 @@ def _help_with_statement(expected: frozenset[str], before: str) -> str | None:
     word = next(iter(before.split()), "")
     if word not in FORMS or expected & OPERATORS or expected & {"NUMBER", "_INDENT"}:
         return None
+    assigned = ASSIGNED.search(before)
+    if assigned and before.count("(", assigned.end()) > before.count(")", assigned.end()):
+        return None  # what is wrong is an expression
     return f"the form is {FORMS[word]}"
 
 

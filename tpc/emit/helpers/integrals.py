@@ -219,21 +219,24 @@ class Line:
 
         What may lie beyond the nodes is counted among the latter.
 
-        Values that are not finite are left out where the weight is nothing beside rounding. inf where the
-        terms do not vanish towards the ends, at the cuts only if values are as large as the inverse of
-        rounding there: what is narrower is not infinite.
+        Values that are not finite are left out where the weight is little beside rounding. inf where the
+        terms do not vanish towards the ends, at the cuts only if values grow to the inverse of rounding
+        there: what is narrower is not infinite.
         """
         eps = jnp.finfo(self.dtype).eps
         weight = weight * jnp.exp(-(x**2) / 2) / (2 * np.pi) ** 0.5
         first = jnp.arange(len(x)).reshape(-1, *[1] * (x.ndim - 1)) == 0
-        counted = (weight > jnp.finfo(self.dtype).tiny) & (jnp.isfinite(value) | (~first & (weight > eps**2)))
+        some = weight > jnp.finfo(self.dtype).tiny
+        counted = some & (jnp.isfinite(value) | (~first & (weight > 4096 * eps)))
         term = jnp.where(counted & ~first, weight * jnp.where(counted, value, 0), 0)
         both = lax.complex(term, lax.stop_gradient(jnp.where(counted, weight * size, 0))).sum(axis=(0, 1))
         total, whole = jnp.real(both), lax.stop_gradient(jnp.imag(both))
         own, counted = lax.stop_gradient(jnp.abs(term[1:])), counted[1:]
         outside = jnp.where(counted[:-1] != counted[1:], own[:-1] + own[1:], 0).max(axis=(0, 1))
         ends = own[:: len(own) - 1]
-        steep = jnp.where(jnp.abs(value[1:]) > 0.01 / eps, own, 0)
+        large = jnp.where(jnp.isfinite(value[1:]), jnp.abs(value[1:]), jnp.inf)
+        endless = (jnp.where(some[1:], large, 0) > 0.01 / eps).any(axis=(0, 1))
+        steep = jnp.where(endless & (large > 1e-4 / eps), own, 0)
         inside = steep[: len(own) // 2, :2].sum(axis=(0, 1)) + steep[:, 2:].sum(axis=(0, 1))
         infinite = (jnp.maximum(inside / 3, outside) > 0.03 * own.sum(axis=(0, 1))) & (
             outside + inside > jnp.finfo(self.dtype).tiny ** 0.5

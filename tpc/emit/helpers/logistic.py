@@ -132,8 +132,10 @@ def smooth_gap(q, c, r):
     """`gap`, with its derivatives where rounding cannot tell it from 0."""
     rho = c * inverse_norm(q) * inverse_norm(r)
     lacking = 1 - jnp.where(rho < 0, -rho, rho)
-    lost = lacking - jnp.where(lacking > 8 * jnp.finfo(rho.dtype).eps, lacking, 0)
-    return lax.optimization_barrier(turned(lacking - lax.stop_gradient(lost), rho))
+    # 0 as what is less itself: a difference of two numbers may be below 0, where gaps have another meaning
+    nothing = lacking - lax.stop_gradient(lacking)
+    found = jnp.where(lacking > 8 * jnp.finfo(rho.dtype).eps, lacking, nothing)
+    return lax.optimization_barrier(turned(found, rho))
 
 
 def tanh_tanh(q, g, r, a=1, b=1):
