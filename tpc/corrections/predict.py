@@ -318,7 +318,7 @@ def _of_points(own: Derived, limit: Result, name: str) -> Correction:
             own.unit * (own.unit * part) for part in (own.variance, own.variance_stderr)
         )
     fluctuation, fluctuation_error = (own.unit * part for part in root_of(own.variance, own.variance_stderr))
-    return Correction(
+    found = Correction(
         outcome.value,
         outcome.stderr,
         own.bias,
@@ -330,6 +330,7 @@ def _of_points(own: Derived, limit: Result, name: str) -> Correction:
         first_order_from=own.first_order_from,
         reason=own.reason,
     )
+    return found.as_far_as_known()
 
 
 def _covariances(found: Mapping[str, Derived]) -> dict[tuple[str, str], np.ndarray]:

@@ -16,16 +16,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
-from tpc.core.expansion import ZERO
+from tpc.core.expansion import ASSUMED, REST, ZERO
 
 THRESHOLD = 5.0  # in Gaussian standard deviations
 # with one width nothing separates the bias from a gap: a bias up to 10·scale/n is allowed
-ONE_WIDTH_BIAS = 10.0
+ONE_WIDTH_BIAS = ASSUMED
 SLOPE_LIMIT, SLOPE_ERRORS = -0.25, 3.0
 MANY = 1e5  # degrees of freedom for which Student's distribution is the Gaussian
 FLOORS = {"float64": 1e-9, "float32": 1e-4}  # rounding, relative to what is compared
 # what rounding leaves of a zero, relative to the other entries of an output, or to 1 if all are 0
-RESTS = {"float64": 4e-15, "float32": 2e-6}
+RESTS = {"float64": REST, "float32": 2e-6}
 
 
 @dataclass(frozen=True, slots=True)

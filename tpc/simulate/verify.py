@@ -330,15 +330,15 @@ def _predictions(output: OutputComparison, at: tuple[int, ...]) -> list[str]:
         return []
     lines = []
     for what, part in (("n·bias", own.bias), ("n·variance", own.variance)):
+        measured = f"{what} {part.estimate[at]:.3g} ± {part.stderr[at]:.2g}"
+        if np.isnan(part.estimate[at]):
+            measured = f"{what} unknown, known to ± {part.stderr[at]:.2g} at these widths"
         if np.isnan(part.predicted[at]):
-            lines.append(f"{what} {part.estimate[at]:.3g}: none is predicted")
+            lines.append(f"{measured}: none is predicted")
             continue
         agrees = "" if part.sigma[at] <= THRESHOLD else ": DISAGREES"
         judged = f"{part.sigma[at]:.1f} σ{agrees}" if own.usable[at] else "not judged"
-        lines.append(
-            f"{what} {part.estimate[at]:.3g} ± {part.stderr[at]:.2g}, predicted {part.predicted[at]:.3g}, "
-            f"{judged}"
-        )
+        lines.append(f"{measured}, predicted {part.predicted[at]:.3g}, {judged}")
     return [*lines, *_unjudged(own, at, len(output.rows))]
 
 
