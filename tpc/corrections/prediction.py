@@ -52,6 +52,8 @@ class Correction:
     # None where it is not known
     first_order_from: np.ndarray | None = None
     reason: str | None = None
+    # entries of which the means at width n are off by powers of n^(-1/2); None where all are by those of 1/n
+    by_roots: np.ndarray | None = None
 
     def as_far_as_known(self) -> Correction:
         """The same without numbers that tell nothing: NaN, and the reason says so.
@@ -67,7 +69,8 @@ class Correction:
             leans = np.where(np.abs(self.bias) > KNOWN * self.bias_stderr, np.abs(self.bias), 0)
             of_bias = tells_nothing(self.bias, self.bias_stderr, ASSUMED * np.maximum(size, moves))
             root = np.sqrt(self.variance_stderr)
-            of_spread = (root > ASSUMED * np.maximum(size, leans)) & (moves == 0) & np.isfinite(root)
+            large = (root > ASSUMED * np.maximum(size, leans)) & np.isfinite(root)
+            of_spread = (large | of_bias) & (moves == 0)  # no second derivative, no first one to trust
         if not of_bias.any() and not of_spread.any():
             return self
         told = "; ".join(filter(None, (self.reason, TELLS_NOTHING)))
@@ -85,6 +88,7 @@ class Correction:
             fluctuation=fluctuation,
             fluctuation_stderr=fluctuation_stderr,
             reason=told,
+            by_roots=of_bias | (False if self.by_roots is None else self.by_roots),
         )
 
     def within(self, share: float) -> np.ndarray:

@@ -38,6 +38,10 @@ class Predicted(Protocol):
     def first_order_from(self) -> np.ndarray | None:
         """The width from which this holds, to a quarter; NaN where it is unknown, None if it is for all."""
 
+    @property
+    def by_roots(self) -> np.ndarray | None:
+        """Entries that may be off by powers of n^(-1/2); None where all are by those of 1/n."""
+
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
@@ -88,25 +92,21 @@ def forecast(
         np.zeros_like(limit) if error is None else error
         for error in (predicted.bias_stderr, predicted.variance_stderr)
     )
-    # as far as it is known
-    spread, lean = np.nan_to_num(np.maximum(variance, 0)), np.nan_to_num(np.abs(bias))
     # the variance of a sample's variance, were the prediction true
     shares = np.stack([_relative(v) for v in values]) / seeds
-    whole = np.maximum(variances, spread / n)
+    whole = np.maximum(variances, np.nan_to_num(np.maximum(variance, 0)) / n)
     of_means = whole / seeds + rounding**2
     of_variances = np.square(whole) * shares + rounding**4
-    next_order = np.maximum(spread, np.square(lean))
-    holds = predicted.first_order_from
-    beyond = 0.0 if holds is None else SHARE * np.nan_to_num(holds, nan=0.0, posinf=0.0)
-    size = np.maximum(lean, np.sqrt(spread))
     assumed = np.maximum(size_of(limit, measured.limit_stderr), np.sqrt((n * variances)[-1]))
+    beyond_bias, beyond_variance = _next_orders(predicted, assumed)
+    lean = np.nan_to_num(np.abs(bias))
     of_bias = _against(
         (bias, bias_error),
         n * (means - limit),
         n * n * of_means,
         seeds,
         n,
-        np.maximum(np.sqrt(next_order) * ONE_WIDTH_BIAS, size * beyond),
+        beyond_bias,
         ASSUMED * assumed,
         measured.limit_stderr,
     )
@@ -116,10 +116,27 @@ def forecast(
         n * n * of_variances,
         seeds,
         n,
-        np.maximum(next_order * ONE_WIDTH_BIAS, spread * beyond),
+        beyond_variance,
         np.square(ASSUMED * np.maximum(assumed, lean)),
     )
     return Forecast(of_bias, of_variance, predicted.first_order_from, np.full(limit.shape, len(n)))
+
+
+def _next_orders(predicted: Predicted, assumed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """n times what one width allows for beyond bias and variance, of which unknown ones are none.
+
+    assumed: the larger of limit and fluctuation, for what is not of the first order of an expansion in 1/n.
+    """
+    variance, lean = np.nan_to_num(np.maximum(predicted.variance, 0)), np.nan_to_num(np.abs(predicted.bias))
+    holds, roots = predicted.first_order_from, predicted.by_roots
+    beyond = 0.0 if holds is None else SHARE * np.nan_to_num(holds, nan=0.0, posinf=0.0)
+    order = np.maximum(variance, np.square(lean))
+    order = order if roots is None else np.where(roots, np.square(assumed), order)
+    size = np.maximum(lean, np.sqrt(variance))
+    return (
+        np.maximum(np.sqrt(order) * ONE_WIDTH_BIAS, size * beyond),
+        np.maximum(order * ONE_WIDTH_BIAS, variance * beyond),
+    )
 
 
 def _against(

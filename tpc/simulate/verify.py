@@ -183,9 +183,10 @@ def verify(
 
     limits: value and standard error, None if exact, by output.
 
-    Each entry's mean is extrapolated to n = ∞, which takes a bias O(1/n) away (`compare.py` has the
-    statistics); it disagrees if the extrapolation is more than 5 σ from the limit, its own error and the
-    limit's combined, with Student's correction for few seeds. With one width, which tells no bias from a gap,
+    Each entry's mean is extrapolated to n = ∞, which takes a bias O(1/n) away, or one in powers of n^(-1/2)
+    where corrections tell that it may be one (`compare.py` has the statistics); it disagrees if the
+    extrapolation is more than 5 σ from the limit, its own error and the limit's combined, with Student's
+    correction for few seeds. With one width, which tells no bias from a gap,
     `10·max(|limit|, √n·spread)/n` is allowed for the bias. With three widths, an output disagrees as well if
     its error clearly does not go down: if the slope of log RMS error against log n is more than 3 of its
     standard errors above -1/4.
@@ -329,7 +330,9 @@ def _predictions(output: OutputComparison, at: tuple[int, ...]) -> list[str]:
     if own is None:
         return []
     lines = []
-    for what, part in (("n·bias", own.bias), ("n·variance", own.variance)):
+    if output.gap.by_roots[at]:
+        lines.append("n·bias: none, the mean is off by powers of n^(-1/2)")
+    for what, part in (("n·bias", own.bias), ("n·variance", own.variance))[bool(lines) :]:
         measured = f"{what} {part.estimate[at]:.3g} ± {part.stderr[at]:.2g}"
         if np.isnan(part.estimate[at]):
             measured = f"{what} unknown, known to ± {part.stderr[at]:.2g} at these widths"
@@ -357,13 +360,19 @@ def _unjudged(own: Forecast, at: tuple[int, ...], widths: int) -> list[str]:
     return lines
 
 
+def _bias_of(own: Gap, at: tuple[int, ...], widths: int) -> str:
+    """In words, what the means are extrapolated by, or what is put down to a bias."""
+    roots = bool(own.by_roots[at])
+    if not own.allowed[at]:
+        return "as n → ∞" + ", by powers of n^(-1/2)" * roots
+    few = "one width" if widths == 1 or not roots else "so few widths"
+    power = "√n" if roots and widths == 1 else "n"
+    return f"beyond a bias of {own.allowed[at]:.2g} ({ONE_WIDTH_BIAS:g}·scale/{power}, as {few} cannot tell)"
+
+
 def verdict(output: OutputComparison) -> list[str]:
     at, g = output.worst, output.gap
-    bias = (
-        f"beyond a bias of {g.allowed[at]:.2g} ({ONE_WIDTH_BIAS:g}·scale/n, as one width cannot tell)"
-        if g.allowed[at]
-        else "as n → ∞"
-    )
+    bias = _bias_of(g, at, len(output.rows))
     words = "agrees" if g.agrees else "disagrees" if np.isfinite(g.sigma[at]) else "disagrees (not finite)"
     lines = [
         f"{words}: off by {g.estimate[at]:+.2g} ± {g.stderr[at]:.2g} {bias}, {g.sigma[at]:.1f} σ (limit "
