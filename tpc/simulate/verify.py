@@ -62,6 +62,8 @@ class OutputComparison:
     slope: Slope
     # bias and spread against what is predicted of them, if they are
     forecast: Forecast | None = None
+    # what the program calls its axes, as far as that is known
+    axes: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -255,6 +257,7 @@ def _compare(
         judged_gap(measured, dtype, predicted),
         slope,
         None if predicted is None else judged_forecast(measured, predicted, rounding),
+        samples[0].axes.get(name, ()),
     )
 
 
