@@ -136,6 +136,50 @@ def test_networks_of_finite_width():
     assert abs(found.bias[0]) < 1e-6
 
 
+def refused(call, *arguments, **options):
+    with pytest.raises(tpc.TpcError) as stop:
+        call(*arguments, **options)
+    (wrong,) = stop.value.diagnostics
+    return wrong.code, wrong.message
+
+
+def test_no_start_is_left_out():
+    """That of a limit which is given is the one of its corrections; another is refused."""
+    program = tpc.parse(START, name="start")
+    few = {"samples": 64, "repeats": 2, "signs": 2}
+    for own, other in [("zero", 3), (3, 4), ({"f0": 1.5}, "zero"), ({"f0": 1.5}, {"f0": 1.25})]:
+        limit = program.compile(initial=own)()
+        told = str(limit.start.choice)
+        assert refused(program.corrections, limit=limit, initial=other, **few) == (
+            "TP602",
+            f"--initial: the limit that is given has a start of its own, {told}",
+        )
+        for same in (own, None):
+            found = program.corrections(limit=limit, initial=same, **few)
+            assert found.start == limit.start
+            assert found["start"].value == limit["start"].value
+    integrated = program.compile(initial="integrate")()
+    assert refused(program.corrections, limit=integrated, initial=3)[0] == "TP602"
+
+
+def test_the_limit_of_another_program_is_refused():
+    other = tpc.parse("width n\nvector v : n ~ N(0, 1)\noutput q = mean(tanh(v)^2)\n")
+    with pytest.raises(ValueError, match="other outputs"):
+        tpc.parse(START, name="start").corrections(limit=other.compile()())
+
+
+def test_a_start_among_the_inputs_is_told_as_given():
+    program = tpc.parse(START, name="start")
+    for choice in (None, 0, "zero", "integrate"):
+        result = program.compile(initial=choice)({"f0": GIVEN})
+        assert str(result.start) == "f0, random in the limit: as given"
+        assert result["start"].value == GIVEN
+    two = tpc.parse(f"{START}g = n^(1/2)*mean(v)\noutput last = g\n", name="two")
+    result = two.compile(initial=3)({"f0": GIVEN})
+    assert str(result.start) == "f0, g0, random in the limit: drawn by seed 3, f0 as given"
+    assert result.start.to_json()["given"] == ["f0"]
+
+
 def test_it_is_drawn_as_by_run_and_told(tmp_path, capsys):
     path = tmp_path / "start.tp"
     path.write_text(START)

@@ -211,7 +211,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_bits(tmp_path):
     part = program.corrections(**asked, checkpoint=tmp_path, progress=stop)
     assert part.interrupted
     assert "interrupted after 3 of 4 repeats" in part.notes
-    assert part["q"].bias != whole["q"].bias
+    assert part["q"].variance != whole["q"].variance
     with pytest.raises(KeyboardInterrupt):
         program.corrections(**{**asked, "seed": 1}, checkpoint=tmp_path, progress=lambda *_: stop_at_once())
     resumed = program.corrections(**asked, checkpoint=tmp_path, progress=lambda *at: seen.append(at))

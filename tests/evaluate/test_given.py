@@ -173,4 +173,9 @@ def test_points_without_use_are_told_and_results_are_mappings():
     result = program.compile(samples=64)()
     assert result.notes == ("samples=64 had no use: the limit is exact, without points",)
     assert program.compile()().notes == ()
+    found = program.corrections(samples=64, repeats=2, signs=3)
+    assert found.notes == (
+        "samples=64, repeats=2 and signs=3 had no use: the limit is exact, without points",
+    )
+    assert program.corrections().notes == ()
     assert (list(result), "q" in result, "x" in result, len(result)) == (["q", "r"], True, False, 2)

@@ -82,3 +82,14 @@ def test_without_a_finite_error_of_the_start_there_is_none(initial):
 def test_functions_of_inputs_have_the_same_values(initial):
     _, few = evaluators("tanh(2*u[i] + u[0])", initial, samples=128, repeats=8)
     np.testing.assert_allclose(few.function("a")({}), few()["a"].value, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("function", ["tanh", "erf", "cos"])
+def test_what_is_by_quadrature_is_integrated_over_the_start(function):
+    """The points of a rule are those of all batches, and its error is in those of the outputs."""
+    text = "width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\nf = n^(1/2)*mean(v*u)\n"
+    text += f"output a = mean(v^2*{function}(u)^2) - f^2\noutput b = mean({function}(u)^2)\n"
+    own = tpc.parse(text).compile(initial="integrate")()
+    assert abs(own["a"].value - own["b"].value + 1) < 4 * own["a"].stderr + 1e-9
+    assert abs(own["a"].std - 2**0.5) < 4 * own["a"].std_error
+    assert 0 < own["a"].std_error < 0.1

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import tpc
 from tests.simulate.test_simulate import WISHART
+from tpc.show.saved import literal
 from tpc.simulate import Samples, simulate, verify
 from tpc.simulate.compare import Measured, extrapolation, gap
+from tpc.simulate.plot import figure_of_report
 
 NARAYANA = np.array([1, 1 / 3, 1 / 3 + 1 / 9, 1 / 3 + 3 / 9 + 1 / 27])  # TP3, ratio n/m = 1/3
 WIDTHS = (32, 64, 128, 256)
@@ -111,6 +114,20 @@ def test_report_as_json_and_figure(samples, tmp_path):
     assert np.shape(data["outputs"]["moment"]["widths"][0]["mean"]) == (4,)
     report.plot(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("axis", ["t", "step_k", "\u03b1"])
+def test_figures_call_axes_what_the_program_does(axis):
+    program = tpc.parse(
+        f"width n\nvector v : n ~ N(0, 1)\noutput c[{axis}] = mean(cos({axis}*v)) for {axis} < 3\n"
+    )
+    samples = [program.simulate(width=n, seeds=2) for n in (8, 16)]
+    figure = figure_of_report(verify(program.compile()().limits, samples))
+    own = program.outputs[0].axes[0][0]
+    assert [panel.get_xlabel() for panel in figure.axes[:2]] == ["width n", literal(own)]
+    unnamed = [replace(s, axes={}) for s in samples]
+    figure = figure_of_report(verify(program.compile()().limits, unnamed))
+    assert figure.axes[1].get_xlabel() == "index"
 
 
 @pytest.mark.parametrize("samples", [[], [made_up(8, 0), made_up(8, 0)], [made_up(8, 0, seeds=1)]])

@@ -176,7 +176,11 @@ def verify(arguments: argparse.Namespace) -> int:
         return REFUSED
     predicted, notes = _predicted(program, inputs, result, arguments)
     report = compared(
-        result.limits, samples, random=result.start is not None, corrections=predicted, notes=notes
+        result.limits,
+        samples,
+        random=result.start is not None,
+        corrections=predicted,
+        notes=(*result.notes, *notes),
     )
     if arguments.plot is not None:
         try:

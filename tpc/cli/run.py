@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from tpc.simulate.samples import Samples
 
 
+SEEDS = 8  # at each width, if none are asked for
+
+
 def add_run(commands: Any) -> None:
     made = add_command(commands, "run", run, "evaluate the limit", data=True)
     add_evaluation(made)
@@ -84,7 +87,7 @@ def add_run(commands: Any) -> None:
         help="finite widths to show beside the limit",
     )
     made.add_argument(
-        "--seeds", type=positive, default=8, metavar="N", help="random initialisations at each of them"
+        "--seeds", type=positive, metavar="N", help=f"random initialisations at each of them ({SEEDS})"
     )
     add_matrices(made)
 
@@ -104,6 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tpc.evaluate.result import DivergedError
 
     together = joined(arguments)
+    _require_use(arguments)
     program, given = load(arguments)
     if not arguments.silent:
         require_own(arguments.save)
@@ -128,6 +132,19 @@ def run(arguments: argparse.Namespace) -> int:
     if result.interrupted or any(s.interrupted for s in samples):
         return INTERRUPTED
     return OK if error is None else REFUSED
+
+
+def _require_use(arguments: argparse.Namespace) -> None:
+    """Refuses options of finite widths where there are none. Raises TpcError (TP602)."""
+    from tpc.diagnostics import catalogue
+    from tpc.diagnostics.diagnostic import TpcError
+
+    asked = {"--seeds": arguments.seeds is not None, "--matrices": arguments.matrices != "auto"}
+    why = "belongs to --widths, of which there are none"
+    wrong = [catalogue.running.bad_option(option, why) for option, there in asked.items() if there]
+    if wrong and not arguments.widths:
+        raise TpcError(wrong, str(arguments.file))
+    arguments.seeds = arguments.seeds or SEEDS
 
 
 def _at_widths(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tpc.core.expansion import REST, size_of
 from tpc.corrections.differences import CHUNK, REMEDY, Differences, OnPoints, Weighted
 from tpc.corrections.first_order import Ladder, Moved
 from tpc.corrections.given_start import GivenStart, WeightedGivenStart
@@ -40,6 +41,7 @@ ROUGH, MOST_ROUGH = 0.3, 0.1  # over the root of the number of Gaussians, and at
 CHECKED = 4  # directions of a repeat in which half the step is tried as well, where all is smooth
 SHARED, MOST_SHARED = 16, 8  # directions, of so many one and at most, with larger steps, and on halves
 ROUNDING = 1e-13  # of an output, and of its derivatives
+ALIKE = 0.25  # of squares of differences, that half the step changes: what it changes more is rounding
 # in what is kept: differences with the step of the derivatives, its half, larger ones, on halves of the
 # points, and what powers of n do alone
 WHOLE, HALF, LARGER, FIRST, SECOND, POWERS = "whole", "half", "larger", "first", "second", "powers"
@@ -70,6 +72,8 @@ class Derived:
     slopes: Slopes
     # why entries are NaN, if some are
     reason: str | None
+    # entries of which the means at width n are off by powers of n^(-1/2), and not of 1/n
+    by_roots: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,14 +263,54 @@ def _of_output(
         grows = _grows(Repeated(roots[:, :1], students), Repeated(roots[:, 1:2], students), rounding)
         whole, half = (Repeated(bends[part], students) for part in (WHOLE, HALF))
         unit = size / steps.step**2
-        bias, bias_error = (np.where(grows, np.nan, x) for x in _bias(whole, half, unit))
         moved, halved, larger = (Moved(slopes[part], bends[part]) for part in (WHOLE, HALF, LARGER))
-        known = (bias, bias_error, *variance)
+        least = _rounding_of(np.stack([own.centre[name] for own in found[WHOLE]])) / scale
+        rests = [moves <= least for moves in _moved((moved, halved), steps.step)]
+        variance = _at_rest(variance, rests[0], (moved.slopes, halved.slopes), 2)
+        bias = _at_rest(_bias(whole, half, unit), rests[1], (moved.bends, halved.bends), 1)
+        bias = np.where(grows, np.nan, bias[0]), np.where(grows, np.nan, bias[1])
+        known = (*bias, *variance)
         holds = steps.ladder.first_order_from(moved, halved, larger, known, ROUNDING * unit, students)
-    of_all = Slopes(scale * own.whole, scale * own.apart)
+    of_all = Slopes(*(np.where(variance[0] == 0, 0, scale * part) for part in (own.whole, own.apart)))
     why = OF_ROOT if grows.any() else None
-    made = Derived(scale * bias, scale * bias_error, *variance, scale, holds, of_all, why)
+    by_roots = np.isnan(bias[0]) | np.isnan(variance[0])
+    made = Derived(scale * bias[0], scale * bias[1], *variance, scale, holds, of_all, why, by_roots)
     return without(made, (np.isnan(made.bias) & ~grows) | np.isnan(made.variance), NO_LIMIT)
+
+
+def _moved(moves: tuple[Moved, Moved], step: float) -> tuple[np.ndarray, np.ndarray]:
+    """By how much an output moves at most, in the first order and in the second.
+
+    moves: with the step, and half of it.
+    """
+    first, second = (
+        [t**k * np.abs(part).max(axis=(0, 1)) for part, t in zip(parts, (step, step / 2), strict=True)]
+        for k, parts in ((1, [own.slopes for own in moves]), (2, [own.bends for own in moves]))
+    )
+    return np.maximum(*first), np.maximum(*second)
+
+
+def _rounding_of(centres: np.ndarray) -> np.ndarray:
+    """What rounding makes of an output: numbers that cancel leave less than it. centres: of each repeat."""
+    mean = centres.mean(axis=0)
+    stderr = centres.std(axis=0, ddof=1) / len(centres) ** 0.5
+    return ROUNDING * size_of(np.where(np.abs(mean) <= REST, 0, mean), stderr)
+
+
+def _at_rest(
+    found: tuple[np.ndarray, np.ndarray], rests: np.ndarray, parts: tuple[np.ndarray, np.ndarray], power: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """A number and its error, 0 where no more than rounding moves the output, and no two steps move it alike.
+
+    parts: the differences that it is a mean of, to that power, with the step and with half of it; the
+    greatest one is the error of a 0 of which no other is known.
+    """
+    (number, error), (whole, half) = found, parts
+    some = whole[:, : half.shape[1]]
+    apart, size = (np.square(x).mean(axis=(0, 1)) for x in (some - half, some))
+    zero = rests & (apart > ALIKE * size)
+    greatest, own = (np.abs(whole) ** power).max(axis=(0, 1)), np.hypot(number, error)
+    return np.where(zero, 0, number), np.where(zero, np.where(np.isnan(own), greatest, own), error)
 
 
 def _bias(whole: Repeated, half: Repeated, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -306,15 +350,14 @@ def without(own: Derived, lost: np.ndarray, reason: str) -> Derived:
         found: np.ndarray = np.where(lost, np.nan, part)
         return found
 
-    return Derived(
-        left(own.bias),
-        left(own.bias_stderr),
-        left(own.variance),
-        left(own.variance_stderr),
-        own.unit,
-        left(own.first_order_from),
-        own.slopes,
-        own.reason or reason,
+    return replace(
+        own,
+        bias=left(own.bias),
+        bias_stderr=left(own.bias_stderr),
+        variance=left(own.variance),
+        variance_stderr=left(own.variance_stderr),
+        first_order_from=left(own.first_order_from),
+        reason=own.reason or reason,
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tpc.core.expansion import SHARE
+from tpc.core.expansion import KNOWN, SHARE
 from tpc.core.program import MatMul, Nonlin, Program
 from tpc.core.unroll import unroll
 from tpc.corrections.drawn import DrawnProgram
@@ -22,7 +22,6 @@ from tpc.corrections.settled import Repeated
 from tpc.corrections.units import unit_of
 
 LARGEST = 0.25  # of the steps on the ladder: width 16
-KNOWN = 3.0  # standard errors from 0 that a bias or a variance is, to be what others are compared with
 LADDER = tuple(16.0 * 4**k for k in reversed(range(10)))  # widths at which exact programs are drawn
 ALMOST, LIMIT = 1e8, 1e13  # widths that tell of a draw its second order and its first one
 MOST_DRAWS, LEAST_DRAWS = 2048, 256  # of a width: the work grows with their number and the cube of Gaussians

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.evaluate.checkpoint import EvaluationCheckpoint
 from tpc.evaluate.initial import choice_of, require_none
+from tpc.evaluate.remarks import without_use
 from tpc.evaluate.result import Result
 from tpc.expand import expand
 from tpc.expand.expand import has_powers
@@ -68,32 +70,30 @@ def corrections(
     empirical measure, and its expansion by von Mises, 1947). Both are given what is random in the limit, as
     the initial function is in the kernel regime (`initial`, as of a run of the limit).
 
-    inputs: arrays by name. limit: what a run for these inputs gave, if there was one. progress: called with
-    the repeats done and all. Options: `seed`; `signs`, directions on the points of each repeat; `samples`,
-    `repeats`; `method`, "auto", "linear" or "nodes"; `covariances`, whether those of outputs with each
-    other are wanted; `initial`. patience: seconds of work by points at most, as predicted. checkpoint: a
-    folder that keeps every repeat that is done, and from which the same corrections resume, bit for bit.
+    inputs: arrays by name. limit: what a run for these inputs gave, if there was one, whose start is that of
+    the corrections. progress: called with the repeats done and all. Options: `seed`; `signs`, directions on
+    the points of each repeat; `samples`, `repeats`; `method`, "auto", "linear" or "nodes"; `covariances`,
+    whether those of outputs with each other are wanted; `initial`. patience: seconds of work by points at
+    most, as predicted. checkpoint: a folder that keeps every repeat that is done, and from which the same
+    corrections resume, bit for bit.
 
     Interrupted (Ctrl-C), returns what the repeats that are done give, if these are two at least;
     `interrupted` and a note say so. Raises KeyboardInterrupt if there is nothing to return; TpcError: inputs
     that do not fit (TP50x), a start that is integrated over or powers of n that grow (TP807), options out
-    of range (TP602), and what a run of the limit may raise; SlowError where patience ends.
+    of range or a start that is not the limit's (TP602), and what a run of the limit may raise; ValueError for
+    a limit of other outputs; SlowError where patience ends.
     """
     request = _request(program, options)
     given = bind_inputs(program, {} if inputs is None else inputs)
     found = _expansion(program, request, limit)
+    if limit is not None and set(limit) != set(program.reported):
+        raise ValueError("the limit has other outputs than the program")
     if not program.reported:
         raise TpcError([catalogue.running.nothing_to_run(program.name)], program.name, of_program=True)
-    if request.method != "nodes":
-        try:
-            if found.root is not None:
-                raise UnrepresentableError("there are powers of n")
-            return _linear(program, given, request)
-        except UnrepresentableError as error:
-            if request.method == "linear":
-                wrong = catalogue.running.not_representable("linear", str(error))
-                raise TpcError([wrong], program.name, of_program=True) from None
     folder = None if checkpoint is None else Path(checkpoint)
+    exact = None if request.method == "nodes" else _exact(program, found, given, request, folder)
+    if exact is not None:
+        return exact
     try:
         return _by_points(program, found, given, request, limit, progress, patience, folder)
     except OSError as error:
@@ -134,7 +134,8 @@ def require_expansion(program: Program) -> Rooted | StartedProgram:
 
 
 def _expansion(program: Program, request: Request, limit: Result | None) -> Rooted | StartedProgram:
-    """`require_expansion`, where a start is not integrated over, and none is given where there is none.
+    """`require_expansion`, where a start is not integrated over, and none is given where there is none, or
+    where the limit has another.
 
     Raises TpcError (TP602, TP807) besides.
     """
@@ -143,7 +144,12 @@ def _expansion(program: Program, request: Request, limit: Result | None) -> Root
         require_none(request.initial, program.name)
         return found
     given = None if limit is None else limit.start
-    choice = choice_of(request.initial, program.name) if given is None else given.choice
+    choice = choice_of(request.initial, program.name)
+    if given is not None:
+        if request.initial is not None and not choice.is_as(given.choice):
+            why = f"the limit that is given has a start of its own, {given.choice}"
+            raise TpcError([catalogue.running.bad_option("--initial", why)], program.name, of_program=True)
+        choice = given.choice
     if choice.how == "integrated":
         names = tuple(SplitName.of(s.of).base for s in found.initial.scalars)
         raise TpcError([catalogue.scaling.no_corrections(names)], program.name, of_program=True)
@@ -159,6 +165,27 @@ def _given(found: Rooted | StartedProgram, limit: Result) -> GivenStart | None:
 
 
 # without points
+
+
+def _exact(
+    program: Program,
+    found: Rooted | StartedProgram,
+    given: Mapping[str, np.ndarray],
+    request: Request,
+    folder: Path | None,
+) -> Corrections | None:
+    """Those of a program that is linear in its vectors, None of another. Raises TpcError (TP601) if asked."""
+    try:
+        if found.root is not None:
+            raise UnrepresentableError("there are powers of n")
+        made = _linear(program, given, request)
+    except UnrepresentableError as error:
+        if request.method == "linear":
+            wrong = catalogue.running.not_representable("linear", str(error))
+            raise TpcError([wrong], program.name, of_program=True) from None
+        return None
+    own = request.samples, request.repeats, request.signs
+    return replace(made, notes=without_use(samples=own[0], repeats=own[1], signs=own[2], checkpoint=folder))
 
 
 def _linear(program: Program, given: Mapping[str, np.ndarray], request: Request) -> Corrections:
@@ -296,7 +323,7 @@ def _of_points(own: Derived, limit: Result, name: str) -> Correction:
             own.unit * (own.unit * part) for part in (own.variance, own.variance_stderr)
         )
     fluctuation, fluctuation_error = (own.unit * part for part in root_of(own.variance, own.variance_stderr))
-    return Correction(
+    found = Correction(
         outcome.value,
         outcome.stderr,
         own.bias,
@@ -307,7 +334,9 @@ def _of_points(own: Derived, limit: Result, name: str) -> Correction:
         fluctuation_error,
         first_order_from=own.first_order_from,
         reason=own.reason,
+        by_roots=own.by_roots,
     )
+    return found.as_far_as_known()
 
 
 def _covariances(found: Mapping[str, Derived]) -> dict[tuple[str, str], np.ndarray]:

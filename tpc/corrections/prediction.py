@@ -7,20 +7,24 @@ At width n an output is, to first order, a random number of mean `value + bias/n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tpc.core.expansion import ZERO
+from tpc.core.expansion import ASSUMED, KNOWN, ZERO, size_of, tells_nothing
 from tpc.evaluate.choice import Started
 from tpc.show.entries import plain, print_entries, whole
 from tpc.show.figures import print_from, with_error
 
 FIGURES = (12, 15)  # shown of an exact value, and at most beside an error
 LONGEST = 24  # characters of a fraction that is shown
+TELLS_NOTHING = (
+    f"errors of n·bias or √n·fluctuation are more than {ASSUMED:g} times the limit and what else is known: "
+    "more points (--samples) may tell"
+)
 DRAWN = 1000  # the width whose fluctuations are drawn
 
 
@@ -48,6 +52,44 @@ class Correction:
     # None where it is not known
     first_order_from: np.ndarray | None = None
     reason: str | None = None
+    # entries of which the means at width n are off by powers of n^(-1/2); None where all are by those of 1/n
+    by_roots: np.ndarray | None = None
+
+    def as_far_as_known(self) -> Correction:
+        """The same without numbers that tell nothing: NaN, and the reason says so.
+
+        They are not known to be other than 0, nor to be less than is assumed of a bias or a fluctuation of
+        which nothing is known.
+        """
+        if self.bias_stderr is None or self.fluctuation_stderr is None or self.variance_stderr is None:
+            return self
+        size = size_of(self.value, np.zeros_like(self.value) if self.stderr is None else self.stderr)
+        with np.errstate(all="ignore"):
+            moves = np.where(self.variance > KNOWN * self.variance_stderr, self.fluctuation, 0)
+            leans = np.where(np.abs(self.bias) > KNOWN * self.bias_stderr, np.abs(self.bias), 0)
+            of_bias = tells_nothing(self.bias, self.bias_stderr, ASSUMED * np.maximum(size, moves))
+            root = np.sqrt(self.variance_stderr)
+            large = (root > ASSUMED * np.maximum(size, leans)) & np.isfinite(root)
+            of_spread = (large | of_bias) & (moves == 0)  # no second derivative, no first one to trust
+        if not of_bias.any() and not of_spread.any():
+            return self
+        told = "; ".join(filter(None, (self.reason, TELLS_NOTHING)))
+        bias, bias_stderr = (np.where(of_bias, np.nan, x) for x in (self.bias, self.bias_stderr))
+        variance, variance_stderr, fluctuation, fluctuation_stderr = (
+            np.where(of_spread, np.nan, x)
+            for x in (self.variance, self.variance_stderr, self.fluctuation, self.fluctuation_stderr)
+        )
+        return replace(
+            self,
+            bias=bias,
+            bias_stderr=bias_stderr,
+            variance=variance,
+            variance_stderr=variance_stderr,
+            fluctuation=fluctuation,
+            fluctuation_stderr=fluctuation_stderr,
+            reason=told,
+            by_roots=of_bias | (False if self.by_roots is None else self.by_roots),
+        )
 
     def within(self, share: float) -> np.ndarray:
         """The least width at which the root mean square distance from the limit is `share` of that at most.
@@ -204,11 +246,13 @@ def _line(own: Correction, within: float | None, width: int | None, i: tuple[int
     if own.first_order_from is not None and not np.isnan(own.first_order_from[i]):
         parts += [f"first order {print_from(own.first_order_from[i])}"]
     if within is not None:
-        n = own.within(within)[i]
-        parts += [f"within {100 * within:g} % " + (f"from n = {n:.0f}" if np.isfinite(n) else "at no n")]
+        n, known = own.within(within)[i], np.isfinite(own.bias[i]) and np.isfinite(own.fluctuation[i])
+        where = f"from n = {n:.0f}" if np.isfinite(n) else "at no n" if known else "from an unknown n"
+        parts += [f"within {100 * within:g} % {where}"]
     if width is not None:
         at = own.at(width)
-        parts += [f"at n = {width}: {_number(at.mean[i], _at(at.mean_stderr, i))}, spread {at.spread[i]:.3g}"]
+        spread = f"{at.spread[i]:.3g}" if np.isfinite(at.spread[i]) else "unknown"
+        parts += [f"at n = {width}: {_number(at.mean[i], _at(at.mean_stderr, i))}, spread {spread}"]
     return ", ".join(parts)
 
 

@@ -28,6 +28,12 @@ class Choice:
             else {"given": "as given", "zero": "0", "integrated": "integrated over"}[self.how]
         )
 
+    def is_as(self, other: Choice) -> bool:
+        """Whether both take the same."""
+        return (self.how, self.seed, set(self.values)) == (other.how, other.seed, set(other.values)) and all(
+            np.array_equal(value, other.values[name]) for name, value in self.values.items()
+        )
+
 
 @dataclass(frozen=True)
 class Started:
@@ -35,14 +41,18 @@ class Started:
 
     choice: Choice
     scalars: Mapping[str, np.ndarray]
+    # those that were among the inputs, where others are as chosen
+    given: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{', '.join(self.scalars)}, random in the limit: {self.choice}"
+        among = f", {', '.join(self.given)} as given" if self.given else ""
+        return f"{', '.join(self.scalars)}, random in the limit: {self.choice}{among}"
 
     def to_json(self) -> dict[str, Any]:
         seed = {"seed": self.choice.seed} if self.choice.how == "drawn" else {}
         return {
             "how": self.choice.how,
             **seed,
+            **({"given": list(self.given)} if self.given else {}),
             "scalars": {name: plain(value) for name, value in self.scalars.items()},
         }

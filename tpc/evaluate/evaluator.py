@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from tpc.evaluate.fit import fit_in_memory, of_checks
 from tpc.evaluate.initial import Start
 from tpc.evaluate.jumps import require_sizes
 from tpc.evaluate.output_functions import at_points, functions_of
-from tpc.evaluate.remarks import reasons
+from tpc.evaluate.remarks import reasons, without_use
 from tpc.evaluate.result import DivergedError, Outcome, Result
 from tpc.evaluate.side_by_side import workers
 from tpc.evaluate.stages import Stage, StagedRun, too_early
@@ -171,19 +171,25 @@ class Evaluator:
         aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
         stage = self._last_stage(run, aim)
         outputs = self._from_start(self._outcomes(stage), given, seed, stage.plan, known, mesh)
-        result = self._result(stage, outputs, given)
+        result = self._result(stage, outputs, given, () if inputs is None else inputs)
         if result.diverged:
             raise DivergedError(result, *place_of(self.program, given, result.diverged))
         return result
 
-    def _result(self, stage: Stage, outputs: dict[str, Outcome], given: Mapping[str, np.ndarray]) -> Result:
+    def _result(
+        self,
+        stage: Stage,
+        outputs: dict[str, Outcome],
+        given: Mapping[str, np.ndarray],
+        inputs: Collection[str],
+    ) -> Result:
         return Result(
             self.program.name,
             stage.plan,
             outputs,
             tuple(dict.fromkeys([*stage.notes, *self._unused()])),
             stage.repeats,
-            None if self.start is None else self.start.started(given),
+            None if self.start is None else self.start.started(given, inputs),
             stage.interrupted,
         )
 
@@ -228,14 +234,8 @@ class Evaluator:
 
     def _unused(self) -> tuple[str, ...]:
         """What is to be said of points that were asked for where there are none."""
-        asked = [
-            f"{option}={value}"
-            for option, value in (("samples", self.options.samples), ("repeats", self.options.repeats))
-            if value is not None
-        ]
-        if not asked or not self.plan.exact:
-            return ()
-        return (f"{' and '.join(asked)} had no use: the limit is exact, without points",)
+        own = self.options
+        return without_use(samples=own.samples, repeats=own.repeats) if self.plan.exact else ()
 
     @in_own_precision
     def memory(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0) -> float:

@@ -5,7 +5,7 @@ Their law, and their values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -59,9 +59,12 @@ class Start:
     def names(self) -> tuple[str, ...]:
         return tuple(s.name for s in self.initial.scalars)
 
-    def started(self, given: Mapping[str, np.ndarray]) -> Started:
-        """What a result for these inputs is conditioned on."""
-        return Started(self.choice, {name: given[name] for name in self.names})
+    def started(self, given: Mapping[str, np.ndarray], among: Collection[str] = ()) -> Started:
+        """What a result for these inputs is conditioned on. among: the scalars that were among them."""
+        scalars = {name: given[name] for name in self.names}
+        if all(name in among for name in self.names):
+            return Started(Choice("given", values=scalars), scalars)
+        return Started(self.choice, scalars, tuple(name for name in self.names if name in among))
 
     def covariance(self, inputs: Mapping[str, Any], seed: int = 0) -> Any:
         """The covariance of all scalars, one family after the other, [N, N].

@@ -111,7 +111,7 @@ def _averaged(
 
     The covariances of batches are off by their errors, so much that the spread of the batches has them.
     """
-    rule, found = _batches(evaluator, known, names, inputs, seed)
+    ruled, found = _batches(evaluator, known, names, inputs, seed)
     batches, draws = len(found), len(found[0][names[0]])
     out = {}
     for name in names:
@@ -122,7 +122,7 @@ def _averaged(
         centred = (values - means[:, None]).reshape(batches * draws, -1)
         error, of_std = (each.std(axis=0, ddof=1) / batches**0.5 for each in (means, deviations))
         own = at_mean[name].stderr
-        if rule and own is not None:
+        if ruled and own is not None:
             error = np.hypot(error, own.reshape(-1))
         if not known.finite:
             error = of_std = np.full(error.shape, np.inf)
@@ -146,7 +146,7 @@ def _batches(
     assert start is not None
     size = start.initial.size
     rule, repeats, _ = chosen_points(evaluator, names, seed, {**inputs, **start.split(np.zeros(size))})
-    alike = not repeats or evaluator.plan.exact  # for all batches
+    alike = len(repeats) < 2 or evaluator.plan.exact  # for all batches
     batches = BATCHES if alike else len(repeats)
     draws = max(DRAWS, 2 * size)
     at = at_points(evaluator, names)
@@ -159,7 +159,7 @@ def _batches(
     for k, root in enumerate(known.roots(batches, seed, scale=batches**0.5)):
         z = _whitened(np.random.default_rng([seed, k]).standard_normal((draws, size)))
         found.append(batch(_placed(evaluator, (repeats or rule)[0 if alike else k]), z @ root.T))
-    return bool(rule), found
+    return bool(rule) or alike, found
 
 
 def _whitened(z: np.ndarray) -> np.ndarray:

@@ -85,6 +85,13 @@ def _agreeing(module: ModuleType, done: Sequence[tuple[Mapping[str, Any], Any]])
     ]
 
 
+def without_use(**asked: Any) -> tuple[str, ...]:
+    """A note on options for points that were asked for where there are none; None of those that were not."""
+    there = [f"{option}={value}" for option, value in asked.items() if value is not None]
+    listed = ", ".join(there[:-1]) + " and " * (len(there) > 1) + "".join(there[-1:])
+    return (f"{listed} had no use: the limit is exact, without points",) if there else ()
+
+
 def rounding_notes(found: Mapping[str, tuple[Any, Any]], plan: Plan) -> Iterator[str]:
     """A note on exact outputs that have an error all the same."""
     names = [name for name, (_, error) in found.items() if error is not None] if plan.exact else []

@@ -235,5 +235,5 @@ def number_of(outcome: Outcome, index: tuple[int, ...]) -> str:
         return shown
     of_std = 0.0 if outcome.std_error is None else float(outcome.std_error[index])
     std = float(outcome.std[index])
-    spread = f"± {std:.3g}" if of_std < 5e-3 * std else f"± ({std:.3g} ± {of_std:.1g})"
+    spread = f"± {std:.3g}" if of_std <= 5e-3 * std else f"± ({std:.3g} ± {of_std:.1g})"
     return f"{shown}, over the start {spread}"

@@ -9,6 +9,7 @@ import numpy as np
 # shown of an exact value, and at most beside an error; of one in single precision
 DOUBLE, SINGLE = (12, 15), (7, 8)
 LARGEST_PLAIN = 1e6
+SMALL_OF_ZERO = 1e-6  # errors of a 0 that are written by their powers of ten
 
 
 def figures_of(dtype: np.dtype) -> tuple[int, int]:
@@ -25,6 +26,8 @@ def with_error(value: float, error: float, figures: int, most: int) -> str:
     """
     if error <= abs(value) * 10.0**-figures / 2:
         return f"{value:z.{figures}g}"
+    if value == 0 and error < SMALL_OF_ZERO:
+        return f"0 ± {error:.2g}"
     if not math.isfinite(error):
         return f"{value:z.6g}, no finite error"
     places = 1 - math.floor(math.log10(error))

@@ -1,7 +1,8 @@
 """The statistics of `verify`: means at several widths against a limit, for all entries of an output at once.
 
 Model: the mean over seeds at width n is `m_n = L + c/n + c'/n² + noise` (TP4 Thm 7.4; the bias is O(1/n)),
-each width with noise of its own, measured by its seeds. So `gap = Σ a_n m_n − limit`, the extrapolation to n
+each width with noise of its own, measured by its seeds. (With powers n^(-1/2), or a kink at the limit itself,
+it is L + c n^(-1/2) + c'/n.) So `gap = Σ a_n m_n − limit`, the extrapolation to n
 = ∞ by least squares, estimates what no O(1/n) bias explains. The coefficients a_n depend on the widths and
 numbers of seeds alone, as the variance of the noise is proportional to 1/n: choosing them by the measured
 variances would favour the widths at which few seeds happen to agree. The error of the gap does use the
@@ -16,16 +17,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
-from tpc.core.expansion import ZERO
+from tpc.core.expansion import ASSUMED, REST, ZERO
 
 THRESHOLD = 5.0  # in Gaussian standard deviations
 # with one width nothing separates the bias from a gap: a bias up to 10·scale/n is allowed
-ONE_WIDTH_BIAS = 10.0
+ONE_WIDTH_BIAS = ASSUMED
+FITTED = 3  # powers of the width at most, by which means are extrapolated, 1 among them
 SLOPE_LIMIT, SLOPE_ERRORS = -0.25, 3.0
 MANY = 1e5  # degrees of freedom for which Student's distribution is the Gaussian
 FLOORS = {"float64": 1e-9, "float32": 1e-4}  # rounding, relative to what is compared
 # what rounding leaves of a zero, relative to the other entries of an output, or to 1 if all are 0
-RESTS = {"float64": 4e-15, "float32": 2e-6}
+RESTS = {"float64": REST, "float32": 2e-6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,10 @@ class Gap:
     # `|estimate|/stderr`, as the Gaussian deviation that is as improbable (few seeds make a standard error
     # uncertain)
     sigma: np.ndarray
-    # what is put down to a bias O(1/n), 0 if that was fitted
+    # what is put down to a bias, 0 if that was fitted
     allowed: np.ndarray
+    # the entries with a bias in powers of n^(-1/2), and not of 1/n
+    by_roots: np.ndarray
 
     @property
     def agrees(self) -> bool:
@@ -84,13 +88,13 @@ class Slope:
         return self.estimate - SLOPE_ERRORS * self.stderr <= SLOPE_LIMIT
 
 
-def extrapolation(widths: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
+def extrapolation(widths: Sequence[int], seeds: Sequence[int], *, by_roots: bool = False) -> np.ndarray:
     """The coefficients a_n of the extrapolation to n = ∞, weighted by 1/variance ∝ n·seeds.
 
-    It is by 1, 1/n and, from three widths on, 1/n².
+    It is by 1, 1/n and, from three widths on, 1/n². by_roots: by 1, n^(-1/2) and, from three on, 1/n.
     """
     x = min(widths) / np.asarray(widths, dtype=float)
-    powers = np.vander(x, min(len(widths), 3), increasing=True)
+    powers = np.vander(np.sqrt(x) if by_roots else x, min(len(widths), FITTED), increasing=True)
     root = np.sqrt(np.asarray(seeds) / x)
     out: np.ndarray = (np.linalg.pinv(powers * root[:, None]) * root)[0]
     return out
@@ -115,14 +119,15 @@ def rest(limit: np.ndarray, stderr: np.ndarray, relative: float) -> np.ndarray:
     return np.full(limit.shape, relative * (largest or 1.0))
 
 
-def gap(measured: Measured, dtype: str, bias: np.ndarray | float = 0.0) -> Gap:
+def gap(measured: Measured, dtype: str, bias: np.ndarray | float = 0.0, *, by_roots: bool = False) -> Gap:
     """dtype: the coarser precision, for rounding errors.
 
     bias: n times that of the means, as far as it is known to be large; what one width allows for it.
+    by_roots: whether it is in powers of n^(-1/2), of which two widths allow for the next one, too.
     """
     widths, values, limit = measured.widths, measured.values, measured.limit
     seeds = [len(v) for v in values]
-    a = extrapolation(widths, seeds)
+    a = extrapolation(widths, seeds, by_roots=by_roots)
     size = sizes(values, limit)  # what follows is in units of it: squares of what is tiny are not 0
     means = np.stack([v.mean(axis=0) / size for v in values])
     variances = np.stack([(v / size).var(axis=0, ddof=1) / len(v) for v in values])
@@ -132,16 +137,17 @@ def gap(measured: Measured, dtype: str, bias: np.ndarray | float = 0.0) -> Gap:
     variance = parts.sum(axis=0) + np.square(measured.limit_stderr / size) + np.square(rounding)
     stderr = np.sqrt(variance)
     allowed = np.zeros_like(limit)
-    if len(widths) == 1:
-        scale = np.maximum(np.abs(limit) / size, np.sqrt(widths[0] * seeds[0] * variances[0]))
+    if len(widths) == 1 or (by_roots and len(widths) < FITTED):
+        scale = np.maximum(np.abs(limit) / size, np.sqrt(widths[-1] * seeds[-1] * variances[-1]))
         scale = np.maximum(scale, np.abs(bias) / size)
-        allowed = ONE_WIDTH_BIAS * scale / widths[0]
+        allowed = ONE_WIDTH_BIAS * scale / widths[-1] ** (len(widths) / 2 if by_roots else 1)
     beyond = np.maximum(np.abs(estimate) - allowed, 0)
     with np.errstate(over="ignore"):  # infinitely many, where seeds do not differ
         freedom = np.square(variance) / np.maximum(
             sum(np.square(part) / (s - 1) for part, s in zip(parts, seeds, strict=True)), 1e-300
         )
-    return Gap(estimate * size, stderr * size, gaussian_equivalent(beyond / stderr, freedom), allowed * size)
+    sigma = gaussian_equivalent(beyond / stderr, freedom)
+    return Gap(estimate * size, stderr * size, sigma, allowed * size, np.full(limit.shape, by_roots))
 
 
 def gaussian_equivalent(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:

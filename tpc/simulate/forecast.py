@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tpc.core.expansion import SHARE
+from tpc.core.expansion import ASSUMED, SHARE, size_of, tells_nothing
 from tpc.simulate.compare import ONE_WIDTH_BIAS, THRESHOLD, Measured, gaussian_equivalent
 
 GAUSSIAN = 3.0  # its kurtosis: few seeds do not show a smaller one
@@ -38,13 +38,18 @@ class Predicted(Protocol):
     def first_order_from(self) -> np.ndarray | None:
         """The width from which this holds, to a quarter; NaN where it is unknown, None if it is for all."""
 
+    @property
+    def by_roots(self) -> np.ndarray | None:
+        """Entries that may be off by powers of n^(-1/2); None where all are by those of 1/n."""
+
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """What finite widths say of a predicted number, over an output's entries; NaN where there is none."""
 
     predicted: np.ndarray
-    # what the widths extrapolate to, and the standard error of the difference
+    # what the widths extrapolate to, NaN if that tells nothing, and the standard error of the difference, or
+    # its own if nothing is predicted
     estimate: np.ndarray
     stderr: np.ndarray
     # the difference in Gaussian standard deviations
@@ -89,20 +94,20 @@ def forecast(
     )
     # the variance of a sample's variance, were the prediction true
     shares = np.stack([_relative(v) for v in values]) / seeds
-    whole = np.maximum(variances, np.maximum(variance, 0) / n)
+    whole = np.maximum(variances, np.nan_to_num(np.maximum(variance, 0)) / n)
     of_means = whole / seeds + rounding**2
     of_variances = np.square(whole) * shares + rounding**4
-    next_order = np.maximum(np.maximum(variance, np.square(bias)), 0)
-    holds = predicted.first_order_from
-    beyond = 0.0 if holds is None else SHARE * np.nan_to_num(holds, nan=0.0, posinf=0.0)
-    size = np.maximum(np.abs(bias), np.sqrt(np.maximum(variance, 0)))
+    assumed = np.maximum(size_of(limit, measured.limit_stderr), np.sqrt((n * variances)[-1]))
+    beyond_bias, beyond_variance = _next_orders(predicted, assumed)
+    lean = np.nan_to_num(np.abs(bias))
     of_bias = _against(
         (bias, bias_error),
         n * (means - limit),
         n * n * of_means,
         seeds,
         n,
-        np.maximum(np.sqrt(next_order) * ONE_WIDTH_BIAS, size * beyond),
+        beyond_bias,
+        ASSUMED * assumed,
         measured.limit_stderr,
     )
     of_variance = _against(
@@ -111,9 +116,27 @@ def forecast(
         n * n * of_variances,
         seeds,
         n,
-        np.maximum(next_order * ONE_WIDTH_BIAS, np.maximum(variance, 0) * beyond),
+        beyond_variance,
+        np.square(ASSUMED * np.maximum(assumed, lean)),
     )
     return Forecast(of_bias, of_variance, predicted.first_order_from, np.full(limit.shape, len(n)))
+
+
+def _next_orders(predicted: Predicted, assumed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """n times what one width allows for beyond bias and variance, of which unknown ones are none.
+
+    assumed: the larger of limit and fluctuation, for what is not of the first order of an expansion in 1/n.
+    """
+    variance, lean = np.nan_to_num(np.maximum(predicted.variance, 0)), np.nan_to_num(np.abs(predicted.bias))
+    holds, roots = predicted.first_order_from, predicted.by_roots
+    beyond = 0.0 if holds is None else SHARE * np.nan_to_num(holds, nan=0.0, posinf=0.0)
+    order = np.maximum(variance, np.square(lean))
+    order = order if roots is None else np.where(roots, np.square(assumed), order)
+    size = np.maximum(lean, np.sqrt(variance))
+    return (
+        np.maximum(np.sqrt(order) * ONE_WIDTH_BIAS, size * beyond),
+        np.maximum(order * ONE_WIDTH_BIAS, variance * beyond),
+    )
 
 
 def _against(
@@ -123,11 +146,13 @@ def _against(
     seeds: np.ndarray,
     n: np.ndarray,
     next_order: np.ndarray,
+    assumed: np.ndarray,
     shift: np.ndarray | None = None,
 ) -> Agreement:
     """`scaled` [widths, *shape] extrapolated to n = ∞, against what is predicted, with its error.
 
     variances: of `scaled`. next_order: n times what one width allows for what is beyond the first order.
+    assumed: as large as it is taken to be possible where nothing is known.
     shift: the error of what is the same at all widths before it is scaled by n.
     """
     a = _coefficients(n.ravel(), seeds.ravel(), growing=shift is not None).reshape(n.shape)
@@ -135,7 +160,8 @@ def _against(
     estimate, parts = (a * scaled).sum(axis=0), np.square(a) * variances
     common = np.zeros_like(n) if shift is None else n * shift
     with np.errstate(invalid="ignore"):  # of a limit without a finite error
-        variance = parts.sum(axis=0) + np.square((a * common).sum(axis=0)) + np.square(error)
+        own = parts.sum(axis=0) + np.square((a * common).sum(axis=0))
+        variance = own + np.square(error)
     allowed = next_order / n[0] if len(n) == 1 else 0.0
     with np.errstate(all="ignore"):
         z = (scaled - wanted) / np.sqrt(variances + np.square(common) + np.square(error))
@@ -143,8 +169,12 @@ def _against(
         freedom = np.square(variance) / np.maximum((np.square(parts) / (seeds - 1)).sum(axis=0), 1e-300)
         t = np.divide(beyond, np.sqrt(variance), out=np.zeros_like(beyond), where=beyond > 0)
         sigma = gaussian_equivalent(np.nan_to_num(t, nan=0.0), np.nan_to_num(freedom, nan=1.0))
-    sigma = np.where(np.isnan(wanted), np.nan, sigma)
-    return Agreement(wanted, estimate, np.sqrt(variance), sigma, tuple(z))
+    none = np.isnan(wanted)
+    stderr = np.sqrt(np.where(none, own, variance))
+    lost = tells_nothing(estimate, np.sqrt(own), assumed)
+    return Agreement(
+        wanted, np.where(lost, np.nan, estimate), stderr, np.where(none, np.nan, sigma), tuple(z)
+    )
 
 
 def _coefficients(n: np.ndarray, seeds: np.ndarray, *, growing: bool) -> np.ndarray:

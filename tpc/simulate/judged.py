@@ -8,6 +8,7 @@ judged at the widest one if there is no such width, with what one width allows f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -35,12 +36,20 @@ def judged_gap(measured: Measured, dtype: str, predicted: Predicted | None) -> G
     usable = usable_widths(measured.widths, predicted, measured.limit.shape)
     bias = 0.0 if predicted is None else np.where(usable == 0, np.nan_to_num(predicted.bias), 0)
 
-    def at(count: int) -> Gap:
-        return gap(measured.widest(count), dtype, bias)
+    roots = None if predicted is None else predicted.by_roots
+    by_roots = np.broadcast_to(False if roots is None else roots, measured.limit.shape)
 
-    parts = _by_count(np.maximum(usable, 1), at)
+    def at(count: int, of: bool) -> Gap:
+        return gap(measured.widest(count), dtype, bias, by_roots=of)
+
+    parts = [
+        (which & (by_roots == of), own)
+        for of in np.unique(by_roots)
+        for which, own in _by_count(np.maximum(usable, 1), partial(at, of=bool(of)))
+    ]
     names = ("estimate", "stderr", "sigma", "allowed")
-    return Gap(**{name: _merged([(which, getattr(own, name)) for which, own in parts]) for name in names})
+    merged = {name: _merged([(which, getattr(own, name)) for which, own in parts]) for name in names}
+    return Gap(**merged, by_roots=by_roots)
 
 
 def judged_forecast(measured: Measured, predicted: Predicted, rounding: float) -> Forecast:

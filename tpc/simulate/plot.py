@@ -107,7 +107,7 @@ def _scalar(panel: Any, output: OutputComparison) -> None:
 
 
 def _curve(panel: Any, output: OutputComparison) -> None:
-    """The limit over the index, and for every width the mean with a band of one spread."""
+    """The limit over its axis, and for every width the mean with a band of one spread."""
     index = np.arange(len(output.limit))
     for row, colour in zip(output.rows, _shades(len(output.rows)), strict=True):
         panel.errorbar(
@@ -119,7 +119,7 @@ def _curve(panel: Any, output: OutputComparison) -> None:
     panel.plot(index, output.limit, "-", color=LIMIT, lw=1.4, label="limit", zorder=5)
     _legend(panel)
     panel.xaxis.get_major_locator().set_params(integer=True)
-    _finish(panel, output.name, "index", "mean ± s.e., band: spread")
+    _finish(panel, output.name, literal(next(iter(output.axes), "index")), "mean ± s.e., band: spread")
 
 
 def _diagonal(panel: Any, output: OutputComparison) -> None:

@@ -29,6 +29,8 @@ class Samples:
     matrices: Mapping[str, str] = field(default_factory=dict, repr=False)
     # of those that were not drawn, the most directions of its columns and of its rows that it was asked
     directions: Mapping[str, tuple[int, int]] = field(default_factory=dict, repr=False)
+    # what the program calls the axes of an output, as far as that is known
+    axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def mean(self) -> dict[str, np.ndarray]:

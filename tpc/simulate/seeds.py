@@ -118,7 +118,8 @@ def _samples(
     kinds = {m.name: "free" if m.name in free else "dense" for m in program.matrices}
     met = capacities(program, own.sizes, free)
     directions = {name: (met.get((name, False), 0), met.get((name, True), 0)) for name in free}
-    return Samples(program.name, width, own.dtype, seeds, outputs, interrupted, kinds, directions)
+    axes = {output.name: tuple(variable for variable, _ in output.axes) for output in program.outputs}
+    return Samples(program.name, width, own.dtype, seeds, outputs, interrupted, kinds, directions, axes)
 
 
 def memory(

@@ -62,6 +62,8 @@ class OutputComparison:
     slope: Slope
     # bias and spread against what is predicted of them, if they are
     forecast: Forecast | None = None
+    # what the program calls its axes, as far as that is known
+    axes: tuple[str, ...] = ()
 
     @property
     def judged(self) -> np.ndarray:
@@ -194,9 +196,10 @@ def verify(
 
     limits: value and standard error, None if exact, by output.
 
-    Each entry's mean is extrapolated to n = ∞, which takes a bias O(1/n) away (`compare.py` has the
-    statistics); it disagrees if the extrapolation is more than 5 σ from the limit, its own error and the
-    limit's combined, with Student's correction for few seeds. With one width, which tells no bias from a gap,
+    Each entry's mean is extrapolated to n = ∞, which takes a bias O(1/n) away, or one in powers of n^(-1/2)
+    where corrections tell that it may be one (`compare.py` has the statistics); it disagrees if the
+    extrapolation is more than 5 σ from the limit, its own error and the limit's combined, with Student's
+    correction for few seeds. With one width, which tells no bias from a gap,
     `10·max(|limit|, √n·spread)/n` is allowed for the bias. With three widths, an output disagrees as well if
     its error clearly does not go down: if the slope of log RMS error against log n is more than 3 of its
     standard errors above -1/4.
@@ -265,6 +268,7 @@ def _compare(
         judged_gap(measured, dtype, predicted),
         slope,
         None if predicted is None else judged_forecast(measured, predicted, rounding),
+        samples[0].axes.get(name, ()),
     )
 
 
@@ -340,16 +344,18 @@ def _predictions(output: OutputComparison, at: tuple[int, ...]) -> list[str]:
     if own is None:
         return []
     lines = []
-    for what, part in (("n·bias", own.bias), ("n·variance", own.variance)):
+    if output.gap.by_roots[at]:
+        lines.append("n·bias: none, the mean is off by powers of n^(-1/2)")
+    for what, part in (("n·bias", own.bias), ("n·variance", own.variance))[bool(lines) :]:
+        measured = f"{what} {part.estimate[at]:.3g} ± {part.stderr[at]:.2g}"
+        if np.isnan(part.estimate[at]):
+            measured = f"{what} unknown, known to ± {part.stderr[at]:.2g} at these widths"
         if np.isnan(part.predicted[at]):
-            lines.append(f"{what} {part.estimate[at]:.3g}: none is predicted")
+            lines.append(f"{measured}: none is predicted")
             continue
         agrees = "" if part.sigma[at] <= THRESHOLD else ": DISAGREES"
         judged = f"{part.sigma[at]:.1f} σ{agrees}" if own.usable[at] else "not judged"
-        lines.append(
-            f"{what} {part.estimate[at]:.3g} ± {part.stderr[at]:.2g}, predicted {part.predicted[at]:.3g}, "
-            f"{judged}"
-        )
+        lines.append(f"{measured}, predicted {part.predicted[at]:.3g}, {judged}")
     return [*lines, *_unjudged(own, at, len(output.rows))]
 
 
@@ -368,16 +374,22 @@ def _unjudged(own: Forecast, at: tuple[int, ...], widths: int) -> list[str]:
     return lines
 
 
+def _bias_of(own: Gap, at: tuple[int, ...], widths: int) -> str:
+    """In words, what the means are extrapolated by, or what is put down to a bias."""
+    roots = bool(own.by_roots[at])
+    if not own.allowed[at]:
+        return "as n → ∞" + ", by powers of n^(-1/2)" * roots
+    few = "one width" if widths == 1 or not roots else "so few widths"
+    power = "√n" if roots and widths == 1 else "n"
+    return f"beyond a bias of {own.allowed[at]:.2g} ({ONE_WIDTH_BIAS:g}·scale/{power}, as {few} cannot tell)"
+
+
 def verdict(output: OutputComparison) -> list[str]:
     at, g = output.worst, output.gap
     left_out = output.judged.size - int(output.judged.sum())
     if left_out == output.judged.size:
         return ["nothing can be judged: the limit has no finite error"]
-    bias = (
-        f"beyond a bias of {g.allowed[at]:.2g} ({ONE_WIDTH_BIAS:g}·scale/n, as one width cannot tell)"
-        if g.allowed[at]
-        else "as n → ∞"
-    )
+    bias = _bias_of(g, at, len(output.rows))
     words = "agrees" if g.agrees else "disagrees" if np.isfinite(g.sigma[at]) else "disagrees (not finite)"
     lines = [
         f"{words}: off by {g.estimate[at]:+.2g} ± {g.stderr[at]:.2g} {bias}, {g.sigma[at]:.1f} σ (limit "

@@ -6,11 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tpc.core.expansion import ASSUMED
 from tpc.show.entries import plain, whole
 from tpc.simulate.forecast import Forecast
 
 if TYPE_CHECKING:
     from tpc.simulate.verify import OutputComparison
+
+TELLS_NOTHING = (
+    f"where `value` is null its error is more than {ASSUMED:g} times the limit and the fluctuation: more "
+    "--seeds, or narrower --widths, may tell"
+)
 
 
 def comparison_to_json(output: OutputComparison) -> dict[str, Any]:
@@ -40,6 +46,7 @@ def comparison_to_json(output: OutputComparison) -> dict[str, Any]:
             "stderr": plain(g.stderr),
             "sigma": plain(g.sigma),
             "allowed": plain(g.allowed),
+            "by_roots": g.by_roots.tolist(),
         },
         "slope": {"value": plain(slope.estimate), "stderr": plain(slope.stderr)},
         **({} if output.forecast is None else {"prediction": forecast_to_json(output.forecast)}),
@@ -57,6 +64,7 @@ def forecast_to_json(own: Forecast) -> dict[str, Any]:
             "stderr": plain(part.stderr),
             "sigma": plain(part.sigma),
             "z": [plain(z) for z in part.z],
+            **({"reason": TELLS_NOTHING} if np.isnan(part.estimate).any() else {}),
         }
         for what, part in (("bias", own.bias), ("variance", own.variance))
     }
