@@ -144,13 +144,15 @@ def compile_program(program: Program, options: Options) -> Evaluator:
     from tpc.emit.emit import emit
     from tpc.evaluate.evaluator import Evaluator
     from tpc.expand import expand
+    from tpc.expand.watch import with_jumps_watched
     from tpc.plan.make_plan import make_plan
 
     expansion = expand(program)
-    limit = _reduced(expansion.limit)
+    whole = with_jumps_watched(expansion.limit)
+    limit = _reduced(whole)
     start = start_of(expansion, options)
     plan = make_plan(limit, options)
-    return Evaluator(limit, plan, emit(plan), start, options)
+    return Evaluator(limit, plan, emit(plan), start, options, whole)
 
 
 def plan_limit(program: Program, options: Options) -> Plan:
@@ -159,9 +161,10 @@ def plan_limit(program: Program, options: Options) -> Plan:
     Raises TpcError as `compile_program` does.
     """
     from tpc.expand import expand
+    from tpc.expand.watch import with_jumps_watched
     from tpc.plan.make_plan import make_plan
 
-    return make_plan(_reduced(expand(program).limit), options)
+    return make_plan(_reduced(with_jumps_watched(expand(program).limit)), options)
 
 
 def _reduced(limit: Program) -> Program:
@@ -204,14 +207,18 @@ def start_of(expansion: Expansion, options: Options) -> Start | None:
 
 
 def derive_limit(program: Program) -> Limit:
-    """The formulas of a program's limit.
+    """The formulas of a program's limit, if it has one.
 
     A route of their own, on purpose, from the program and not from its plan, so that formulas and numbers
     check each other. Raises TpcError (TP80x) if there is none.
     """
-    from tpc.derive import derive
+    from tpc.derive import derive, require_jumps_told
     from tpc.expand import expand
     from tpc.expand.rename import notes_on
+    from tpc.expand.watch import with_jumps_watched
 
     expansion = expand(program)
+    watched = with_jumps_watched(expansion.limit)
+    if watched is not expansion.limit:
+        require_jumps_told(derive(watched))
     return derive(expansion.limit, of=program, notes=notes_on(expansion.meanings))

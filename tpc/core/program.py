@@ -209,13 +209,15 @@ class Family:
 class Output:
     """What `run` reports: `ref` over the axes, an array of their extents.
 
-    check: of what it only looks at, the weight whose steps jump where this is 0 in the limit (TP748).
+    check: of what it only looks at, what has no limit where this is 0 in the limit: the weight whose steps
+    jump there (TP748), or what is made by the function `jump` (TP809).
     """
 
     name: str
     axes: tuple[Axis, ...]
     ref: Ref
     check: str = ""
+    jump: str = ""
     origin: Origin = _origin()
 
     @property

@@ -16,6 +16,7 @@ from tpc.derive.formula import (
     ZScalar,
 )
 from tpc.derive.limit import Formulas, Limit, derive
+from tpc.derive.told import require_jumps_told
 
 __all__ = [
     "Equation",
@@ -34,4 +35,5 @@ __all__ = [
     "ZPartial",
     "ZScalar",
     "derive",
+    "require_jumps_told",
 ]

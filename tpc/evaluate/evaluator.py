@@ -24,7 +24,7 @@ from tpc.emit.module import emit_vectors, source_of_a_repeat
 from tpc.evaluate.aim import Aim
 from tpc.evaluate.fit import fit_in_memory, of_checks
 from tpc.evaluate.initial import Start
-from tpc.evaluate.jumps import require_sizes
+from tpc.evaluate.jumps import require_sizes, require_told
 from tpc.evaluate.output_functions import at_points, functions_of
 from tpc.evaluate.remarks import reasons, without_use
 from tpc.evaluate.result import DivergedError, Outcome, Result
@@ -63,6 +63,8 @@ class Evaluator:
     start: Start | None = field(repr=False)
     # what was asked for
     options: Options = field(repr=False)
+    # the program before its tables were made cheaper
+    whole: Program = field(repr=False)
 
     @cached_property
     def module(self) -> types.ModuleType:
@@ -128,7 +130,7 @@ class Evaluator:
         options = replace(self.options, dtype="float32")
         plan = make_plan(self.program, options)
         start = None if self.start is None else replace(self.start, evaluator=self.start.evaluator.single)
-        return Evaluator(self.program, plan, emit(plan), start, options)
+        return Evaluator(self.program, plan, emit(plan), start, options, self.whole)
 
     @in_own_precision
     def __call__(
@@ -170,7 +172,7 @@ class Evaluator:
         run = StagedRun(self, given, seed, progress, folder, mesh, compiling, rounds)
         aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
         stage = self._last_stage(run, aim)
-        outputs = self._from_start(self._outcomes(stage), given, seed, stage.plan, known, mesh)
+        outputs = self._from_start(self._outcomes(stage, given), given, seed, stage.plan, known, mesh)
         result = self._result(stage, outputs, given, () if inputs is None else inputs)
         if result.diverged:
             raise DivergedError(result, *place_of(self.program, given, result.diverged))
@@ -319,10 +321,11 @@ class Evaluator:
             values = self.start.values(own, seed)
         return {**{name: np.asarray(value) for name, value in values.items()}, **inputs}
 
-    def _outcomes(self, stage: Stage) -> dict[str, Outcome]:
+    def _outcomes(self, stage: Stage, given: Mapping[str, np.ndarray]) -> dict[str, Outcome]:
         """In the program's order; jit sorts by name. Those without a finite error have a reason."""
         repeats = max(stage.repeats, stage.plan.checks[1])
         require_sizes(self.program, repeats, stage.found, stage.of_checks)
+        require_told(self.program, self.whole, repeats, stage.found, stage.of_checks, given)
         why, ordered = reasons(stage.claims), {name: stage.found[name] for name in self.program.reported}
         return {
             name: Outcome(

@@ -6,11 +6,13 @@ At width n the sign of what tends to 0 is that of a fluctuation, so that there i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tpc.core.program import Program
+from tpc.core.passes import without_unused
+from tpc.core.program import Output, Program
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 
@@ -20,6 +22,12 @@ UNCERTAIN = 0.4
 # the same of one repeat: what vanishes is a fluctuation squared, which varies by as much as it is (√2, of one
 # Gaussian), however many there are to make the error of their mean small
 VARYING = 0.7
+AGREEING = 2  # errors of one repeat: of less than so many, repeats take different sides of a jump
+MANY, FEW = 64, 0.05  # of so many members so few may be near 0 by chance, as margins of a classifier
+TINY = 1e-9  # below which a number may be 0 but for rounding
+# at which it is seen whether it is 0 at every width, and how many times larger it is there if it is a
+# fluctuation
+SMALL_WIDTH, SEEDS, LARGER = 16, 4, 1000
 ENOUGH_TO_TELL = 6  # repeats: errors of fewer are too large themselves
 
 
@@ -33,7 +41,7 @@ def require_sizes(
     of what is looked at, where these come from repeats.
     """
     for output in program.outputs:
-        if not output.check:
+        if not output.check or output.jump:
             continue
         value, error = found[output.name]
         sizes = np.asarray(value, np.float64)
@@ -53,3 +61,51 @@ def require_sizes(
             raise TpcError(
                 [catalogue.optimizers.vanishing(output.check, step)], program.name, of_program=True
             )
+
+
+def require_told(
+    program: Program,
+    whole: Program,
+    repeats: int,
+    found: Mapping[str, tuple[Any, Any]],
+    claims: Mapping[str, Any],
+    given: Mapping[str, np.ndarray],
+) -> None:
+    """Raises TpcError (TP809) where what is written by hand jumps at what tends to 0, or is not told from 0.
+
+    whole: the program before its tables were made cheaper, with the same outputs. given: its inputs.
+    """
+    for output in program.outputs:
+        if not output.jump:
+            continue
+        value, error = (None if part is None else np.asarray(part, float) for part in found[output.name])
+        assert value is not None
+        spread = np.zeros(value.shape) if error is None else error
+        if output.name in claims:
+            spread = np.asarray(claims[output.name].spread) * repeats**0.5
+        with np.errstate(invalid="ignore"):
+            tiny = np.abs(value) + spread < TINY
+            wrong = ~tiny & (np.abs(value) <= AGREEING * spread)
+        if wrong.size > MANY and wrong.mean() < FEW:
+            wrong &= False
+        if output.name in claims:
+            tiny &= (value != 0) | (spread != 0)  # what is 0 at all points is so at every width
+        if tiny.any():
+            wrong |= tiny & (_at_small_width(whole, output, given) > LARGER * (np.abs(value) + spread))
+        if wrong.any():
+            place = dict(zip((v for v, _ in output.axes), map(int, np.argwhere(wrong)[0]), strict=True))
+            told = catalogue.scaling.jump_at_nothing(output.origin.label, output.check, output.jump, place)
+            source = program.source
+            raise TpcError([told], program.name, source.text if source else "", of_program=True)
+
+
+def _at_small_width(program: Program, output: Output, given: Mapping[str, np.ndarray]) -> np.ndarray:
+    """How large what is looked at is there, at most."""
+    from tpc.simulate import simulate
+
+    own = next(o for o in program.outputs if o.name == output.name)
+    alone = without_unused(replace(program, outputs=(replace(own, check="", jump=""),)))
+    inputs = {item.name: given[item.name] for item in alone.inputs}
+    samples = simulate(alone, inputs, width=SMALL_WIDTH, seeds=range(SEEDS))
+    most: np.ndarray = np.nan_to_num(np.max(np.abs(samples.outputs[output.name]), axis=0), nan=np.inf)
+    return most

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from types import MappingProxyType
 
 from tpc.diagnostics.catalogue.words import power_of_n
 from tpc.diagnostics.diagnostic import Diagnostic, Label
@@ -69,6 +70,23 @@ def rough_series(at: Label | None, what: str, function: str) -> Diagnostic:
         if function != "where"
         else "its two values differ at the edge of its condition, by numbers: they were compared where "
         "random lines meet it",
+    )
+
+
+def jump_at_nothing(
+    at: Label | None, what: str, function: str, place: Mapping[str, int] = MappingProxyType({})
+) -> Diagnostic:
+    """place: the round in which it is so."""
+    where = " for " + ", ".join(f"{v} = {k}" for v, k in place.items()) if place else ""
+    of = "a condition compares" if function == "where" else f"`{function}` is taken of"
+    return Diagnostic(
+        "TP809",
+        f"`{what}` has no limit{where}: {of} what tends to 0 as n → ∞, or is not told from 0, and is a "
+        "fluctuation of either sign at width n",
+        at,
+        help="what is smooth there has a limit, as x/sqrt(x^2 + eps) in place of a sign; so has the sign of "
+        "n^(1/2)*mean(v*x), v Gaussian and not in x, given the start; more `--samples` tell smaller "
+        "quantities from 0",
     )
 
 

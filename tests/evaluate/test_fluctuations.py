@@ -1,0 +1,140 @@
+"""Whether jumps at what tends to 0, and is a fluctuation at width n, are told, and no others."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tpc
+from tests.two_hidden_layers import trained
+
+HEAD = """width n
+input c = 0.5
+vector u : n ~ N(0, 1)
+vector v : n ~ N(0, 1)
+vector w : n ~ N(0, 1)
+matrix W : n x n ~ N(0, 1/n)
+"""
+# scalars that are fluctuations, and such as are not, of one sign
+FLUCTUATIONS = (
+    "mean(u)",
+    "c*mean(u)",
+    "mean(tanh(u))",
+    "mean(u*v)",
+    "(mean(u^2) - 1)",
+    "mean(v*(W @ u))",
+    "(mean(tanh(v)^2) - mean(tanh(u)^2))",
+    "mean(u)*mean(v)",
+    "tanh(mean(w))",
+    "(mean(u) + mean(u*w))",
+    "mean(sin(u + w))",
+)
+NUMBERS = (
+    "mean(u*u)",
+    "(mean(u) + 1)",
+    "(c - 1/2)",
+    "exp(mean(u))",
+    "(mean(tanh(u)^2) - 1)",
+    "mean(0*u)",
+    "(c - 1/2)*mean(u)",
+    "mean((W @ u)^2)",
+    "(mean(u^2) - c)",
+)
+JUMPS = (
+    "output q = sign({s})",
+    "a = {s}\noutput q = step(a) + 1",
+    "x = {s}*v\noutput q = mean(sign(x)*v)",
+    "output q = mean(sign({s}*(v + w))*w)",
+    "output q = where({s} > 0, 2, 1)",
+    "output q = mean(where({s} > 0, v, w)*v)",
+    "h = W @ ({s}*v)\noutput q = mean(sign(h)*(W @ v))",
+    "a[k] = {s} for k < 3\nb[k] = sign(a[k]) for k < 3\noutput q = sum(k < 3: b[k])",
+    "output q = sign(sign({s}) + 1/2)",
+    "table A : n x n = sign({s}*outer(v, w))\noutput q = mean(v*(A @ w))",
+)
+CONTINUOUS = (
+    "output q = abs({s})",
+    "output q = relu({s})",
+    "output q = {s}*sign({s})",
+    "output q = {s}/sqrt({s}^2 + 1)",
+    "output q = mean(sign(v)*v)*{s}",
+    "output q = mean(step(v + {s})*v)",
+    "output q = where({s} > 1, 1/{s}, 1)",
+    "output q = mean(sign({s} + v)*w)",
+)
+
+
+def run(body: str) -> tpc.Result:
+    return tpc.parse(HEAD + body).compile(samples=256, repeats=8)()
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.sampled_from(JUMPS), st.sampled_from(FLUCTUATIONS))
+def test_a_jump_at_a_fluctuation_is_told(jump: str, scalar: str) -> None:
+    with pytest.raises(tpc.TpcError, match="TP809"):
+        run(jump.format(s=scalar))
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.sampled_from(JUMPS), st.sampled_from(NUMBERS))
+def test_no_jump_at_a_number_is_told(jump: str, scalar: str) -> None:
+    """What is 0 at every width is a number, too."""
+    assert np.isfinite(run(jump.format(s=scalar)).outputs["q"].value)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.sampled_from(CONTINUOUS), st.sampled_from(FLUCTUATIONS))
+def test_what_does_not_jump_has_a_limit(continuous: str, scalar: str) -> None:
+    assert np.isfinite(run(continuous.format(s=scalar)).outputs["q"].value)
+
+
+@pytest.mark.parametrize(
+    "place", ["relu(v) + mean(u)*w", "where(v > 0, mean(u)*v, w)", "w - (1 + mean(u))*w", "relu(v*mean(u))"]
+)
+def test_a_part_of_the_coordinates_is_enough(place: str) -> None:
+    with pytest.raises(tpc.TpcError, match="TP809"):
+        run(f"output q = mean(sign({place})*w)")
+
+
+def test_the_member_is_named_and_others_are_not_met() -> None:
+    """In loops of any lengths; the first member that is a fluctuation."""
+    body = """dim T = 3
+for t < T:
+    for k < t + 1:
+        a[t, k] = mean(u*v) + (t - k)
+        b[t, k] = sign(a[t, k])
+output q = sum(t < T: sum(k < t + 1: b[t, k]))
+"""
+    with pytest.raises(tpc.TpcError, match="for t = 0, k = 0") as told:
+        run(body)
+    (diagnostic,) = told.value.diagnostics
+    assert diagnostic.at is not None
+    assert diagnostic.at.span.line == HEAD.count("\n") + 5
+    assert run(body.replace("(t - k)", "1 + t")).outputs["q"].value == 6
+
+
+def test_formulas_corrections_and_widths() -> None:
+    """Of the limit none is given; at width n it is what it is."""
+    program = tpc.parse(HEAD + "output q = sign(mean(u))")
+    for verb in (program.derive, program.corrections):
+        with pytest.raises(tpc.TpcError, match="TP809"):
+            verb()
+    assert set(program.simulate(width=16, seeds=8).outputs["q"]) == {-1, 1}
+    assert "sign" in str(tpc.parse(HEAD + "output q = sign(mean(u*u))").derive())
+
+
+def test_a_random_start_has_a_sign() -> None:
+    """Given which the limit is: n^(1/2) mean(u) is Gaussian."""
+    program = tpc.parse(HEAD + "output q = sign(n^(1/2)*mean(u))")
+    found = {float(program.compile(initial=k)().outputs["q"].value) for k in range(12)}
+    assert found == {-1, 1}
+
+
+def test_adam_without_eps() -> None:
+    """Divides what tends to 0 by its size."""
+    text = trained("dim T = 2, B = 1, d = 1\ninput xi[T, B, d], y[T, B]", "adam(lr = 0.05, eps = 0)")
+    evaluator = tpc.parse(text).compile(samples=128, repeats=8)
+    inputs = np.reshape([1, -0.5], (2, 1, 1))
+    with pytest.raises(tpc.TpcError, match="TP809"):
+        evaluator({"xi": inputs, "y": np.zeros((2, 1))})
+    assert np.isfinite(evaluator({"xi": inputs, "y": np.ones((2, 1))}).outputs["loss"].value).all()
