@@ -228,12 +228,28 @@ class ForBlock(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """The range of an option."""
+
+    option: str
+    least: Fraction
+    # whether `least` is none of its values
+    above: bool
+    # what they are below
+    below: Fraction | None
+    # that in words
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
 class OutputStatement(Node):
     target: Tree
     value: Tree | None
     clauses: tuple[Range, ...]
     # of `check W : …`, which a run looks at and does not report: the weight whose steps jump where it is 0
     check: str = ""
+    # of the value of an option, `target`, which is looked at when inputs are given, and not reported
+    bound: Bound | None = None
 
 
 # networks and training: written out in the statements above before anything else looks at them (`tpc.train`)

@@ -134,7 +134,7 @@ MATRIX_AWARE = {
         "the gradient between roots of its sums of squares as a matrix",
         SHAMPOO,
         lambda _, options, m: shampoo_rule(options, m),
-        lambda scene, _, parameters, *others: preconditioner(scene, parameters),
+        lambda _, __, parameters, *others: preconditioner(parameters),
         check_hidden,
     ),
 }
