@@ -229,15 +229,12 @@ class ForBlock(Node):
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The range of an option."""
+    """The range of an option, from `least` on, or `above` it; wanted: that in words."""
 
     option: str
     least: Fraction
-    # whether `least` is none of its values
     above: bool
-    # what they are below
     below: Fraction | None
-    # that in words
     wanted: str
 
 
@@ -248,8 +245,7 @@ class OutputStatement(Node):
     clauses: tuple[Range, ...]
     # of `check W : …`, which a run looks at and does not report: the weight whose steps jump where it is 0
     check: str = ""
-    # of the value of an option, `target`, which is looked at when inputs are given, and not reported
-    bound: Bound | None = None
+    bound: Bound | None = None  # of an option's value, looked at when inputs are given
 
 
 # networks and training: written out in the statements above before anything else looks at them (`tpc.train`)

@@ -373,36 +373,6 @@ def check_sign(
         raise RefusedError(catalogue.options.option_range(value.span, option, wanted + rounds(at or {})))
 
 
-def check_range(
-    scene: Scene,
-    option: str,
-    value: Tree,
-    time: tree.Range,
-    wanted: str,
-    *,
-    least: Fraction | None = Fraction(0),
-    below: Fraction | None = None,
-) -> None:
-    """The same of an option of an optimizer, also once inputs are known, in every round of a training.
-
-    below: what it is below, if there is such a number.
-    """
-    try:
-        number = fraction(value, dict(scene.constants))
-    except (NotANumberError, OverflowError):
-        bound = tree.Bound(option, least or Fraction(0), least is None, below, wanted)
-        uses = any(name.name == time.variable.name for name in names_in(value))
-        target: Tree = tree.Name(value.span, scene.names.fresh(option))
-        if uses:
-            target = tree.Indexed(value.span, target, (time.variable,))
-        clauses = (time,) if uses else ()
-        scene.bounds.append(tree.OutputStatement(value.span, target, value, clauses, bound=bound))
-        return
-    low = number < least if least is not None else number <= 0
-    if low or (below is not None and number >= below):
-        raise RefusedError(catalogue.options.option_range(value.span, option, wanted))
-
-
 @contextmanager
 def called(at: tree.Node) -> Iterator[None]:
     """What is said about shapes inside a network says also where it was called."""

@@ -13,8 +13,9 @@ from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, is_number, substituted
-from tpc.train.checks import check_range, check_scalar
+from tpc.train.checks import check_scalar
 from tpc.train.naming import Names
+from tpc.train.option_ranges import check_range
 from tpc.train.records import Index, Record, Upto
 from tpc.train.scene import Scene
 from tpc.train.training_options import check_options, option_value, options_of

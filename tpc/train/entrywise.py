@@ -18,10 +18,10 @@ from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.syntax.walk import walk
 from tpc.train.build import Maker, is_number, placed, replaced, substituted
-from tpc.train.checks import check_range
 from tpc.train.descent import Descent, Updates, scheduled
 from tpc.train.matrix_aware import MATRIX_AWARE, Orthogonalised, jump_of, spectral_step
 from tpc.train.optimizer_rules import BELOW_ONE, OPTIMIZERS, OVER, OptimizerRule, rule_of, states_of
+from tpc.train.option_ranges import check_range
 from tpc.train.records import Index, Record
 from tpc.train.scene import Scene
 from tpc.train.shampoo import SOAP, Preconditioner, check_preconditioner, preconditioned_step

@@ -18,8 +18,8 @@ from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker, is_number
-from tpc.train.checks import check_range
 from tpc.train.optimizer_rules import OptimizerRule
+from tpc.train.option_ranges import check_range
 from tpc.train.scene import Scene
 from tpc.train.simplified import simplified
 from tpc.train.weights import Weight
