@@ -9,7 +9,7 @@ import lzma
 import os
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -152,6 +152,29 @@ def law_errors(program: Program, inputs: Mapping[str, np.ndarray]) -> list[Diagn
     return _law_errors(program, inputs, constant=False)
 
 
+def _option_errors(program: Program, inputs: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+    """Values of options of trainings that are out of their ranges, of each option the first."""
+    told = set[object]()
+    for option in program.options:
+        values = np.broadcast_to(law_number(option.value, inputs, option.axes), [n for _, n in option.axes])
+        with np.errstate(invalid="ignore"):
+            good = values > float(option.least) if option.above else values >= float(option.least)
+            if option.below is not None:
+                good &= values < float(option.below)
+        place = option.option, option.origin
+        if not good.all() and place not in told:
+            told.add(place)
+            first = np.argwhere(~good)[0]
+            at = ", ".join(f"{v} = {k}" for (v, _), k in zip(option.axes, first, strict=True))
+            yield catalogue.options.option_value_range(
+                option.origin.label,
+                option.option,
+                float(values[tuple(first)]),
+                f" at {at}" if at else "",
+                option.wanted,
+            )
+
+
 def _law_errors(program: Program, inputs: Mapping[str, np.ndarray], *, constant: bool) -> list[Diagnostic]:
     errors: list[Diagnostic] = []
 
@@ -179,6 +202,8 @@ def _law_errors(program: Program, inputs: Mapping[str, np.ndarray], *, constant:
                         matrix.origin.label, f"the variance of `{matrix.name}`", worst, "0 or more"
                     )
                 )
+    if not constant:
+        errors += _option_errors(program, inputs)
     for group in program.gaussians:
         if wanted(*group.mean):
             errors += _mean_errors(group, inputs)

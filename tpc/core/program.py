@@ -225,6 +225,22 @@ class Output:
         return tuple(count for _, count in self.axes)
 
 
+@dataclass(frozen=True, slots=True)
+class OptionRange:
+    """The value of an option, made of inputs, over the axes, and its range in words and numbers."""
+
+    option: str
+    value: Expr
+    axes: tuple[Axis, ...]
+    least: Fraction
+    # whether `least` is none of its values
+    above: bool
+    # what they are below
+    below: Fraction | None
+    wanted: str
+    origin: Origin = _origin()
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Program:
     """A whole program, as data: `tpc.Program` is the same with what users do with it.
@@ -243,6 +259,8 @@ class Program:
     outputs: tuple[Output, ...]
     # remarks for the user, e.g. a mean of nothing random
     notes: tuple[str, ...] = field(default=(), compare=False)
+    # options of trainings that inputs decide: looked at when these are given
+    options: tuple[OptionRange, ...] = field(default=(), compare=False, repr=False)
     source: Source | None = field(default=None, compare=False, repr=False)
 
     @property

@@ -41,7 +41,7 @@ SMALL = Number(Fraction(1, 10**9))
 DEEPEST = 6  # lines that are looked through for what a quantity is made of
 
 
-class Size(IntEnum):
+class Nullity(IntEnum):
     """How an expression may be 0."""
 
     THERE = 0  # at single points alone, or not by chance
@@ -58,7 +58,7 @@ class Vanishing:
         self.random = self._random()
         self.signs: dict[Expr, bool] = {}
         self.means: dict[tuple[Expr, tuple[Index, ...]], str] = {}
-        self.sizes: dict[int, Size] = {}  # of what instructions make, by the numbers of their sites
+        self.sizes: dict[int, Nullity] = {}  # of what instructions make, by the numbers of their sites
         while sum(self._found(k) for k in range(len(self.sites))):
             pass
 
@@ -100,26 +100,26 @@ class Vanishing:
             size = max(self.member(op.table, loops), self.member(op.operand, loops))
         else:
             size = self.size(op.phi, loops)
-        known = self.sizes.get(k, Size.THERE)
+        known = self.sizes.get(k, Nullity.THERE)
         self.sizes[k] = max(size, known)
         return size > known
 
-    def member(self, ref: Ref, ranges: Ranges) -> Size:
+    def member(self, ref: Ref, ranges: Ranges) -> Nullity:
         """Of a vector or table: the most that is so of what may make it."""
         return max(
             (
-                self.sizes.get(site.number, Size.THERE)
+                self.sizes.get(site.number, Nullity.THERE)
                 for site in self.made.get(ref.name, ())
                 if may_make(site, ref, ranges)
             ),
-            default=Size.THERE,
+            default=Nullity.THERE,
         )
 
     def by_chance(self, x: Expr) -> bool:
         """Whether a scalar that depends on means is in `x`."""
         return any(v.ref.name in self.random for v in values(x))
 
-    def size(self, x: Expr, ranges: Ranges) -> Size:
+    def size(self, x: Expr, ranges: Ranges) -> Nullity:
         if not is_vector(x):
             return self._of_scalar(x)
         match x:
@@ -139,23 +139,23 @@ class Vanishing:
                 return self._of_all((one, other), ranges)
             case Call(function, args) if elementwise(function).at_zero == ZERO:
                 return self._of_all(args, ranges)
-        return Size.THERE
+        return Nullity.THERE
 
-    def _of_all(self, parts: tuple[Expr, ...], ranges: Ranges) -> Size:
+    def _of_all(self, parts: tuple[Expr, ...], ranges: Ranges) -> Nullity:
         sizes = [self.size(part, ranges) for part in parts]
-        return Size.THERE if Size.THERE in sizes else max(sizes)
+        return Nullity.THERE if Nullity.THERE in sizes else max(sizes)
 
-    def _of_scalar(self, x: Expr) -> Size:
+    def _of_scalar(self, x: Expr) -> Nullity:
         if x == ZERO:
-            return Size.NOTHING
+            return Nullity.NOTHING
         if not self.by_chance(x) or self.positive(x):
-            return Size.THERE
+            return Nullity.THERE
         match x:
             case Mul(factors):
                 return max(map(self._of_scalar, factors))
             case Pow(base, Number(k)):
-                return self._of_scalar(base) if k > 0 else Size.THERE
-        return Size.CHANCE
+                return self._of_scalar(base) if k > 0 else Nullity.THERE
+        return Nullity.CHANCE
 
     def positive(self, x: Expr) -> bool:
         """Whether a scalar is above 0 for what it is made of."""
@@ -166,13 +166,13 @@ class Vanishing:
     def without(self, x: Expr, ranges: Ranges) -> Expr:
         """`x` where all scalars that depend on means, and multiply something in it, are 0."""
 
-        return folded(replace(x, lambda node: ZERO if self.size(node, ranges) == Size.CHANCE else None))
+        return folded(replace(x, lambda node: ZERO if self.size(node, ranges) == Nullity.CHANCE else None))
 
     def nearly_without(self, x: Expr, ranges: Ranges) -> Expr:
         """The same where they are very small."""
 
         def leaf(node: Expr) -> Expr | None:
-            return mul(SMALL, node) if self.size(node, ranges) == Size.CHANCE else None
+            return mul(SMALL, node) if self.size(node, ranges) == Nullity.CHANCE else None
 
         return replace(x, leaf)
 

@@ -53,7 +53,7 @@ from tpc.core.program import (
 from tpc.core.spectral import SpectralMap
 from tpc.core.traverse import free_variables
 from tpc.expand.edges import differ, edge, leaves_of, numbers, rests
-from tpc.expand.vanishing import Size, Vanishing, collected, split
+from tpc.expand.vanishing import Nullity, Vanishing, collected, split
 
 SIDES = {"sign": (ONE, MINUS_ONE), "step": (ONE, ZERO)}  # of a jump at 0, above first
 OF_DIRECTION = ("polar", "newton_schulz")  # functions of tables that have no regard to their size
@@ -138,7 +138,7 @@ class _Watch:
         whole = collected(facts.unfolded(place))
         if not is_vector(place):
             moves = facts.by_chance(without_jumps(whole))
-            return place if moves and facts.size(whole, ranges) == Size.CHANCE else None
+            return place if moves and facts.size(whole, ranges) == Nullity.CHANCE else None
         rest = facts.without(whole, ranges)
         if rest == whole:
             return None
@@ -148,7 +148,7 @@ class _Watch:
             nothing = Compare(">", call("abs", rest), ZERO)
             return power(call("where", nothing, ZERO, whole), number(2))
         scalar, vector = split(whole)
-        alone = scalar != ONE and facts.size(vector, ranges) == Size.THERE
+        alone = scalar != ONE and facts.size(vector, ranges) == Nullity.THERE
         return scalar if alone else power(place, number(2))
 
     def root(self, x: Expr) -> Expr:

@@ -9,9 +9,21 @@ from functools import cached_property
 from typing import Any
 
 from tpc.core.affine import Affine
-from tpc.core.expr import ONE, Expr, Ref, Value, divide, new_position
+from tpc.core.expr import ONE, Expr, Ref, Value, divide, new_position, values
 from tpc.core.functions import CONSTANTS, is_function
-from tpc.core.program import Axis, Family, Gaussians, Input, Matrix, Origin, Output, Program, Width
+from tpc.core.program import (
+    Axis,
+    Family,
+    Gaussians,
+    Input,
+    Matrix,
+    OptionRange,
+    Origin,
+    Output,
+    Program,
+    Width,
+)
+from tpc.core.traverse import free_variables
 from tpc.diagnostics.diagnostic import RefusedError, TpcError
 from tpc.diagnostics.spans import Span
 from tpc.lower.block import Binding, Block, Env
@@ -50,6 +62,8 @@ class Statements:
         self.expressions = ExpressionLowering(checked.scope, self.block)
         self.ratios: dict[str, Expr] = {}
         self.outputs: list[Output] = []
+        self.options: list[OptionRange] = []
+        self.given: set[str] = set()  # the inputs
         # the variables that lines which make a family have in its indices
         self.spoken: dict[str, list[str]] = {}
         self.line: tree.Define | None = None  # the one being lowered
@@ -61,6 +75,7 @@ class Statements:
     def program(self) -> Program:
         statements = self.checked.file.statements
         inputs = tuple(self.input(s) for s in statements if isinstance(s, tree.InputStatement))
+        self.given = {item.name for item in inputs}
         widths = tuple(self.width(s) for s in statements if isinstance(s, tree.WidthStatement))
         matrices = tuple(m for s in statements if isinstance(s, tree.MatrixStatement) for m in self.matrix(s))
         gaussians = tuple(g for s in statements if isinstance(s, tree.Vector) for g in self.gaussians(s))
@@ -80,6 +95,7 @@ class Statements:
             tuple(self.block.ops),
             tuple(self.outputs),
             self.checked.notes,
+            tuple(self.options),
         )
 
     # declarations
@@ -239,6 +255,9 @@ class Statements:
         }
         axes = tuple((loop.variable, max(0, loop.count.const)) for loop in loops)
         value = node.target if node.value is None else node.value
+        if node.bound is not None:
+            self.option(node.bound, self.expressions.lower(value, env), axes, node)
+            return
         if (
             isinstance(value, tree.Name)
             and not loops
@@ -253,6 +272,23 @@ class Statements:
         else:
             ref = self.output_value(base.name, value, node, loops)
         self.outputs.append(Output(base.name, axes, ref, node.check, origin=origin_of(node.span)))
+
+    def option(self, bound: tree.Bound, value: Expr, axes: tuple[Axis, ...], node: tree.Node) -> None:
+        """Notes the range of an option that is made of inputs."""
+        used = free_variables(value)
+        if all(v.ref.name in self.given for v in values(value)):
+            self.options.append(
+                OptionRange(
+                    bound.option,
+                    value,
+                    tuple(axis for axis in axes if axis[0] in used),
+                    bound.least,
+                    bound.above,
+                    bound.below,
+                    bound.wanted,
+                    origin=origin_of(node.span),
+                )
+            )
 
     def whole(self, name: str) -> tuple[Ref, tuple[Axis, ...]]:
         """A family over all of its axes, with the variables of a line that makes it, where it has some."""

@@ -40,6 +40,8 @@ def print_statement(s: tree.Statement, indent: str = "") -> list[str]:
         case tree.Define(target=target, value=value, clauses=clauses, sides=sides):
             head = f"table {print_tree(target)} : {' x '.join(map(_side, sides))}" if sides else ""
             return [f"{indent}{head or print_tree(target)} = {print_tree(value)}{_clauses(clauses)}"]
+        case tree.OutputStatement(bound=tree.Bound()):
+            return []
         case tree.OutputStatement(target=target, value=value, clauses=clauses, check=check):
             return [
                 f"{indent}{f'check {check} :' if check else 'output'} "

@@ -228,12 +228,24 @@ class ForBlock(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """The range of an option, from `least` on, or `above` it; wanted: that in words."""
+
+    option: str
+    least: Fraction
+    above: bool
+    below: Fraction | None
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
 class OutputStatement(Node):
     target: Tree
     value: Tree | None
     clauses: tuple[Range, ...]
     # of `check W : …`, which a run looks at and does not report: the weight whose steps jump where it is 0
     check: str = ""
+    bound: Bound | None = None  # of an option's value, looked at when inputs are given
 
 
 # networks and training: written out in the statements above before anything else looks at them (`tpc.train`)

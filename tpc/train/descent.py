@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, is_number, substituted
-from tpc.train.checks import check_scalar, check_sign
+from tpc.train.checks import check_scalar
 from tpc.train.naming import Names
+from tpc.train.option_ranges import check_range
 from tpc.train.records import Index, Record, Upto
 from tpc.train.scene import Scene
 from tpc.train.training_options import check_options, option_value, options_of
@@ -165,11 +165,12 @@ def sgd_of(scene: Scene, update: tree.Update, time: Range) -> Sgd:
         return scheduled(scene, options[name], time) if name in options else otherwise
 
     for name in ("momentum", "decay"):
-        check_sign(scene, name, value(name, m.number(0)), Fraction(0), "at least 0")
+        check_range(scene, name, value(name, m.number(0)), time, "at least 0")
     clip = options.get("clip")
     none = clip is None or (isinstance(clip.value, tree.Name) and clip.value.name == "none")
     if clip is not None and not none:
-        check_sign(scene, "clip", option_value(clip), None, "above 0: it bounds the norm of the gradient")
+        wanted = "above 0: it bounds the norm of the gradient"
+        check_range(scene, "clip", value("clip", m.number(0)), time, wanted, least=None)
     rate, momentum, decay = (value(name, m.number(0)) for name in ("lr", "momentum", "decay"))
     return Sgd(scene.learned(rate, m), momentum, decay, None if none else value("clip", m.number(0)))
 

@@ -18,15 +18,15 @@ from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.syntax.walk import walk
 from tpc.train.build import Maker, is_number, placed, replaced, substituted
-from tpc.train.checks import check_sign
 from tpc.train.descent import Descent, Updates, scheduled
 from tpc.train.matrix_aware import MATRIX_AWARE, Orthogonalised, jump_of, spectral_step
 from tpc.train.optimizer_rules import BELOW_ONE, OPTIMIZERS, OVER, OptimizerRule, rule_of, states_of
+from tpc.train.option_ranges import check_range
 from tpc.train.records import Index, Record
 from tpc.train.scene import Scene
-from tpc.train.shampoo import SOAP, Preconditioner, preconditioned_step
+from tpc.train.shampoo import SOAP, Preconditioner, check_preconditioner, preconditioned_step
 from tpc.train.simplified import quotient_in, simplified
-from tpc.train.training_options import check_options, option_value, options_of
+from tpc.train.training_options import check_options, options_of
 from tpc.train.weights import Weight
 
 MARK = "·"  # in front of a rule's own names while options are put in
@@ -73,28 +73,30 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
 
     parameters = {p: value(p, default or m.number(0)) for p, default in rule.parameters.items()}
     for parameter, x in {**parameters, "decay": value("decay", m.number(0))}.items():
-        check_parameter(scene, parameter, x, built_in=own is not None or name in OPTIMIZERS)
+        check_parameter(scene, parameter, x, time, built_in=own is not None or name in OPTIMIZERS)
     bounds: list[Tree | None] = []
     for option in ("clip", "limit"):
         given = options.get(option)
         none = given is None or (isinstance(given.value, tree.Name) and given.value.name == "none")
         if given is not None and not none:
-            check_sign(scene, option, option_value(given), None, "above 0: it bounds a norm")
+            bounding = scheduled(scene, given, time)
+            check_range(scene, option, bounding, time, "above 0: it bounds a norm", least=None)
         bounds.append(None if none else value(option, m.number(0)))
     rate, decay = value("lr", m.number(0)), value("decay", m.number(0))
     at_round = partial(scheduled, scene, time=time)
     spectral = own.step(scene, options, parameters, m, at_round) if own else None
+    if isinstance(spectral, Preconditioner):
+        check_preconditioner(scene, parameters, time)
     return Entrywise(rule, parameters, rate, decay, bounds[0], bounds[1], spectral)
 
 
-def check_parameter(scene: Scene, name: str, value: Tree, *, built_in: bool) -> None:
+def check_parameter(scene: Scene, name: str, value: Tree, time: Range, *, built_in: bool) -> None:
     """Whether a parameter is in its range, as far as it is known."""
-    if name == "decay" or built_in:
-        check_sign(scene, name, value, Fraction(0), "at least 0")
     if built_in and name in BELOW_ONE:
-        m = Maker(value.span)
         wanted = "at least 0 and below 1: it is the share of the past in an average"
-        check_sign(scene, name, simplified(m.sub(m.number(1), value)), None, wanted)
+        check_range(scene, name, value, time, wanted, below=Fraction(1))
+    elif name == "decay" or built_in:
+        check_range(scene, name, value, time, "at least 0")
 
 
 @dataclass

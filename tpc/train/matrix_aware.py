@@ -67,7 +67,9 @@ MUON = {
     "coefficients": f"[{', '.join(f'{float(x):g}' for x in QUINTIC)}]",
 }
 # an iteration whose limit is the polar factor, and after how many steps that is so to rounding
-CUBIC, CONVERGED = (Fraction(3, 2), Fraction(-1, 2), Fraction(0)), 70
+CUBIC, CONVERGED = (Fraction(3, 2), Fraction(-1, 2), Fraction(0)), 110
+# steps after which numbers of single precision stay: what rounding makes of singular values that are 0 grows
+SINGLE, FINE = 44, Fraction(1, 10**10)
 EXACT = "exact"
 
 
@@ -132,7 +134,7 @@ MATRIX_AWARE = {
         "the gradient between roots of its sums of squares as a matrix",
         SHAMPOO,
         lambda _, options, m: shampoo_rule(options, m),
-        lambda scene, _, parameters, *others: preconditioner(scene, parameters),
+        lambda _, __, parameters, *others: preconditioner(parameters),
         check_hidden,
     ),
 }
@@ -262,24 +264,55 @@ class _Iteration:
         a, b, c = self.coefficients
         gram = m.mean(m.mul(self.column(i), self.column(j)))
         self.size = total(self.pair("gram", k, k))
-        first = m.mul(m.equal(i, j), self.first(self.size))
+        clauses = [*around, *each]
+        lines.updates.lines.append(self.line(self.pair("gram", i, j), gram, clauses))
+        exact = self.own.steps is None
+        first = self.range_of_gram(i, j) if exact else m.mul(m.equal(i, j), self.first(self.size))
         after = m.add(
             m.mul(a, self.pair("root", q, i, j)),
             m.mul(b, self.pair("once", q, i, j)),
             m.mul(c, product(self.pair("once", q, i, k), self.pair("square", q, k, j))),
         )
+        if exact:
+            before = self.pair("root", q, i, j)
+            after = m.add(before, m.mul(self.moving(), m.sub(after, before)))
         inside = [
             ("half", q, product(self.pair("gram", i, k), self.pair("root", q, k, j))),
             ("square", q, product(self.pair("root", q, k, i), self.pair("half", q, k, j))),
             ("once", q, product(self.pair("root", q, i, k), self.pair("square", q, k, j))),
             ("root", m.add(q, m.number(1)), after),
         ]
-        clauses = [*around, *each]
-        lines.updates.lines.append(self.line(self.pair("gram", i, j), gram, clauses))
         lines.updates.lines.append(self.line(self.pair("root", m.number(0), i, j), first, clauses))
         block = [self.line(self.pair(name, at, i, j), value, clauses) for name, at, value in inside]
         lines.updates.lines.append(tree.ForBlock(m.span, m.range(q.name, self.steps), tuple(block)))
         return total(m.mul(self.column(k), self.pair("root", self.steps, k, own.variable)))
+
+    def range_of_gram(self, i: Tree, j: Tree) -> Tree:
+        """The first P where it goes on for long: S/(tr S)^(3/2), in which rounding alone is where S is 0."""
+        m = self.m
+        return m.mul(self.pair("gram", i, j), m.power(self.first(self.size), 3))
+
+    def moving(self) -> Tree:
+        """How much of a step is done, 1, or 0 of late ones in single precision.
+
+        There (1 + 1e-10)^2 is 1.
+        """
+        m, lines = self.m, self.lines
+        around = lines.clauses[:-1]
+        one = m.mul(self.size, m.power(self.first(self.size), 2))
+        square, rest = self.alone("fine"), self.alone("rest")
+        grown = m.power(m.add(m.number(1), m.mul(m.number(FINE), one)), 2)
+        lines.updates.lines += [self.line(square, grown, around)]
+        lines.updates.lines += [self.line(rest, m.sub(square, m.number(1)), around)]
+        early = tree.Comparison(m.span, "<", self.q, m.number(SINGLE))
+        return m.call(
+            "where", early, m.number(1), m.call("min", m.number(1), m.mul(m.number(1 / FINE), rest))
+        )
+
+    def alone(self, part: str) -> Tree:
+        """A number of this step, of a family's member."""
+        lines, updates = self.lines, self.lines.updates
+        return self.m.member(self.name(part), (*updates.index(updates.now), *lines.member[:-1]))
 
     def line(self, target: Tree, value: Tree, clauses: Sequence[tree.Range]) -> tree.Define:
         return self.m.define(target, value, clauses, f"orthogonalisation of {self.lines.weight.name}")

@@ -66,6 +66,8 @@ class Scene:
     arrays: dict[str, tuple[Tree | None, ...]] = field(default_factory=dict)
     # the forward passes so far
     passes: list[Pass] = field(default_factory=list)
+    # ranges of options that are made of inputs, to be looked at when these are given
+    bounds: list[tree.OutputStatement] = field(default_factory=list)
     # exponents, and what tells updates from the rest, stay names, for the scaling analysis
     open: bool = False
 

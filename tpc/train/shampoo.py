@@ -18,8 +18,8 @@ from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker, is_number
-from tpc.train.checks import check_sign
 from tpc.train.optimizer_rules import OptimizerRule
+from tpc.train.option_ranges import check_range
 from tpc.train.scene import Scene
 from tpc.train.simplified import simplified
 from tpc.train.weights import Weight
@@ -54,11 +54,15 @@ def shampoo_rule(options: Mapping[str, tree.Option], m: Maker) -> OptimizerRule:
     return OptimizerRule("shampoo", parameters, (), m.name("g"))
 
 
-def preconditioner(scene: Scene, parameters: Mapping[str, Tree]) -> Preconditioner:
+def check_preconditioner(scene: Scene, parameters: Mapping[str, Tree], time: tree.Range) -> None:
     """Raises RefusedError."""
     wanted = "above 0: where a gradient vanishes in a direction, there is nothing else to divide by"
-    check_sign(scene, "eps", parameters["eps"], None, wanted)
-    check_sign(scene, "power", parameters["power"], None, "above 0, 1/4 being that of the paper")
+    check_range(scene, "eps", parameters["eps"], time, wanted, least=None)
+    roots = "above 0, 1/4 being that of the paper"
+    check_range(scene, "power", parameters["power"], time, roots, least=None)
+
+
+def preconditioner(parameters: Mapping[str, Tree]) -> Preconditioner:
     return Preconditioner(parameters["eps"], parameters["power"], parameters.get("beta"))
 
 

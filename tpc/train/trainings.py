@@ -154,6 +154,8 @@ class Trainings:
             body += updates.lines
         out.append(tree.ForBlock(node.span, node.range, tuple(body)))
         out += entrywise.outputs() if self.shown > 1 else []
+        out += self.scene.bounds
+        self.scene.bounds.clear()
         self.state = (*before, Upto(descent, (), node.range.count))
         self.trained.setdefault(node.network.name, []).append(descent)
         for item in node.items:

@@ -37,6 +37,16 @@ def option_range(at: Span, name: str, wanted: str) -> Diagnostic:
     )
 
 
+def option_value_range(at: Label | None, name: str, value: float, place: str, wanted: str) -> Diagnostic:
+    """place: the round in which it has this value."""
+    return Diagnostic(
+        "TP702",
+        f"the option `{name}` is {value:g}{place}, and must be {wanted}",
+        at,
+        help="change the inputs that it is made of",
+    )
+
+
 def option_not_given(at: Span, name: str, what: str) -> Diagnostic:
     return Diagnostic(
         "TP702",
