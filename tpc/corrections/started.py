@@ -75,6 +75,13 @@ class StartedProgram:
         return StartedProgram(verified(without_unused(both)), found.root, initial, means, blocks)
 
     @property
+    def alone(self) -> Program:
+        """The start, and nothing that follows from it."""
+        names = {*self.means.values(), *self.blocks.values()}
+        own = tuple(output for output in self.program.outputs if output.name in names)
+        return without_unused(replace(self.program, outputs=own))
+
+    @property
     def size(self) -> int:
         """How many scalars there are, N."""
         return sum(s.size for s in self.initial.scalars)
