@@ -180,6 +180,32 @@ def test_a_start_among_the_inputs_is_told_as_given():
     assert result.start.to_json()["given"] == ["f0"]
 
 
+BENT = """
+width n
+vector u : n ~ N(0, 1)
+vector v : n ~ N(0, 1)
+matrix W : n x n ~ N(0, 1/n)
+x = W @ u
+f = n^(1/2)*mean(v*relu(x))
+output half = mean(relu(x)^2)
+output start = f
+"""
+
+
+@pytest.mark.parametrize("given", [0.0, 0.7, 1.5])
+def test_steps_across_kinks_given_a_start(given):
+    """K = mean relu(x)² is 1/2, of n·variance 7/4, and weighed by the density N(g; 0, K) of the start.
+
+    With steps across kinks points have negative weights, and so may K.
+    """
+    found = tpc.parse(BENT).corrections(initial={"f0": given}, repeats=8)
+    own = found["half"]
+    assert near(own.variance, own.variance_stderr, 7 / 4)
+    assert near(own.bias, own.bias_stderr, (4 * given**2 - 2) * 7 / 8)
+    assert own.bias_stderr < 0.25
+    assert (found["start"].bias, found["start"].fluctuation) == (0, 0)
+
+
 def test_it_is_drawn_as_by_run_and_told(tmp_path, capsys):
     path = tmp_path / "start.tp"
     path.write_text(START)

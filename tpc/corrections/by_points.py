@@ -19,7 +19,7 @@ import numpy as np
 from tpc.core.expansion import REST, size_of
 from tpc.corrections.differences import CHUNK, REMEDY, Differences, OnPoints, Weighted
 from tpc.corrections.first_order import Ladder, Moved
-from tpc.corrections.given_start import GivenStart, WeightedGivenStart
+from tpc.corrections.given_start import SOLVED, GivenStart, WeightedGivenStart
 from tpc.corrections.settled import SURE, VANISHES, Repeated, settled
 from tpc.corrections.units import unit_of
 from tpc.evaluate.checkpoint import EvaluationCheckpoint
@@ -40,6 +40,7 @@ OF_START = 2.0**-8
 ROUGH, MOST_ROUGH = 0.3, 0.1  # over the root of the number of Gaussians, and at most
 CHECKED = 4  # directions of a repeat in which half the step is tried as well, where all is smooth
 SHARED, MOST_SHARED = 16, 8  # directions, of so many one and at most, with larger steps, and on halves
+LEFT = 32  # times what solving for a start leaves: outputs without directions are fitted to four steps
 ROUNDING = 1e-13  # of an output, and of its derivatives
 ALIKE = 0.25  # of squares of differences, that half the step changes: what it changes more is rounding
 # in what is kept: differences with the step of the derivatives, its half, larger ones, on halves of the
@@ -110,6 +111,8 @@ class Steps:
     step: float
     checked: int
     ladder: Ladder
+    # by what rounding is, that of solving for a start
+    enlarged: float = 1.0
 
     @staticmethod
     def of(gaussians: int, directions: int, *, rough: bool, started: bool = False) -> Steps:
@@ -117,9 +120,11 @@ class Steps:
         factor = 2 if directions >= SHARED else 4  # of steps, where evaluations are dear
         if rough:
             step = min(MOST_ROUGH, ROUGH / max(1, gaussians) ** 0.5)
-            return Steps(step, directions, Ladder.above(step, few, factor))
-        least = OF_START if started else SMOOTH
-        return Steps(least, min(CHECKED, directions), Ladder.above(least, few, factor))
+            checked = directions
+        else:
+            step, checked = OF_START if started else SMOOTH, min(CHECKED, directions)
+        enlarged = 1 / step + LEFT * SOLVED / ROUNDING * step**2 if started else 1.0
+        return Steps(step, checked, Ladder.above(step, few, factor), enlarged)
 
     def count(self, directions: int) -> int:
         """How many differences are taken on the points of one repeat."""
@@ -264,10 +269,12 @@ def _of_output(
         whole, half = (Repeated(bends[part], students) for part in (WHOLE, HALF))
         unit = size / steps.step**2
         moved, halved, larger = (Moved(slopes[part], bends[part]) for part in (WHOLE, HALF, LARGER))
-        least = _rounding_of(np.stack([own.centre[name] for own in found[WHOLE]])) / scale
+        least = steps.enlarged * _rounding_of(np.stack([own.centre[name] for own in found[WHOLE]])) / scale
         rests = [moves <= least for moves in _moved((moved, halved), steps.step)]
-        variance = _at_rest(variance, rests[0], (moved.slopes, halved.slopes), 2)
-        bias = _at_rest(_bias(whole, half, unit), rests[1], (moved.bends, halved.bends), 1)
+        # what solving for a start leaves goes with the step, too
+        alike = ALIKE if steps.enlarged == 1 else -1.0
+        variance = _at_rest(variance, rests[0], (moved.slopes, halved.slopes), 2, alike)
+        bias = _at_rest(_bias(whole, half, unit), rests[1], (moved.bends, halved.bends), 1, alike)
         bias = np.where(grows, np.nan, bias[0]), np.where(grows, np.nan, bias[1])
         known = (*bias, *variance)
         holds = steps.ladder.first_order_from(moved, halved, larger, known, ROUNDING * unit, students)
@@ -298,17 +305,22 @@ def _rounding_of(centres: np.ndarray) -> np.ndarray:
 
 
 def _at_rest(
-    found: tuple[np.ndarray, np.ndarray], rests: np.ndarray, parts: tuple[np.ndarray, np.ndarray], power: int
+    found: tuple[np.ndarray, np.ndarray],
+    rests: np.ndarray,
+    parts: tuple[np.ndarray, np.ndarray],
+    power: int,
+    alike: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """A number and its error, 0 where no more than rounding moves the output, and no two steps move it alike.
 
     parts: the differences that it is a mean of, to that power, with the step and with half of it; the
-    greatest one is the error of a 0 of which no other is known.
+    greatest one is the error of a 0 of which no other is known. alike: of squares of differences, what half
+    the step changes of them at most.
     """
     (number, error), (whole, half) = found, parts
     some = whole[:, : half.shape[1]]
     apart, size = (np.square(x).mean(axis=(0, 1)) for x in (some - half, some))
-    zero = rests & (apart > ALIKE * size)
+    zero = rests & (apart > alike * size)
     greatest, own = (np.abs(whole) ** power).max(axis=(0, 1)), np.hypot(number, error)
     return np.where(zero, 0, number), np.where(zero, np.where(np.isnan(own), greatest, own), error)
 

@@ -9,6 +9,7 @@ from tpc.core.program import Program
 from tpc.corrections.bends import has_moving_bends
 from tpc.corrections.by_points import Steps
 from tpc.corrections.differences import REMEDY, bytes_of_changes
+from tpc.corrections.started import StartedProgram
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.emit.emit import emit
@@ -27,6 +28,10 @@ DIRECTIONS, DIRECTIONS_ROUGH, FEW, FEWEST = 256, 512, 16, 4  # on the points of 
 HEAVY = 1024  # points and directions where functions grow fast, so that heavy tails are seen
 REPEATS = (16, 8, 4)  # in turn, until `FEW` directions take a fair time
 SECONDS, LEAST_SECONDS = 20.0, 2e-4  # predicted: a fair time; of one evaluation at least
+# measured: seconds of an evaluation besides its products, and of compiling, without a start and with one
+OVERHEAD, COMPILING, COMPILING_STARTED = 4e-5, 1.0, 6.0
+# given a start: times the seconds of a plan, and turns of solving for it, to begin with and for each scalar
+MORE, TURNS_OF_NONE, TURNS_OF_EACH = 2.0, 4.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,15 @@ class Effort:
     steps: Steps
     # whether functions bend at places that move with the weights
     rough: bool
+    # predicted seconds of one evaluation, with those in which its start is solved for
+    each: float
 
     @property
     def seconds(self) -> float:
         """Predicted of all directions of all repeats."""
         plan = self.evaluator.plan
-        return plan.repeats * self.steps.evaluations(self.directions) * plan.seconds
+        compiling = COMPILING_STARTED if isinstance(plan, SampledPlan) and plan.fine else COMPILING
+        return plan.repeats * self.steps.evaluations(self.directions) * self.each + compiling
 
     @property
     def memory(self) -> float:
@@ -68,12 +76,12 @@ class Effort:
         return plan.memory + bytes_of_changes(plan.samples, self.steps.count(self.directions), widths)
 
     @staticmethod
-    def of(program: Program, request: Request, *, started: bool = False) -> Effort:
-        """How many of all suit a program; started: one with its start.
+    def of(program: Program, request: Request, start: StartedProgram | None = None) -> Effort:
+        """How many of all suit a program. start: what is its start, if it has one.
 
         Raises TpcError: too few points (TP602), too little memory (TP604), and as `compile_program`.
         """
-        rough = has_moving_bends(program)
+        rough, started = has_moving_bends(program), start is not None
         evaluator = _on_points(
             program, request, LEAST_ROUGH if rough else LEAST_STARTED if started else LEAST
         )
@@ -83,7 +91,8 @@ class Effort:
         if plan.samples < max(FEWEST_POINTS, own):
             why = f"must be at least {FEWEST_POINTS}, and {own}, four times the Gaussians, not {plan.samples}"
             raise TpcError([catalogue.running.bad_option("--samples", why)], program.name, of_program=True)
-        each = max(plan.seconds, LEAST_SECONDS) * (4 if rough else 2)
+        own_seconds = _seconds_of_one(plan, start)
+        each = max(own_seconds, LEAST_SECONDS) * (4 if rough else 2)
         repeats = request.repeats or next((r for r in REPEATS if r * FEW * each <= SECONDS), REPEATS[-1])
         most = HEAVY if evaluator.module.HEAVY else DIRECTIONS_ROUGH if rough else DIRECTIONS
         widths = len(program.widths)
@@ -93,7 +102,7 @@ class Effort:
         plan = replace(plan, repeats=repeats, by_width=widths > 1, fine=started)
         source = emit(plan) if plan.by_width or started else evaluator.source
         steps = Steps.of(plan.gaussians, directions, rough=rough, started=started)
-        found = Effort(replace(evaluator, plan=plan, source=source), directions, steps, rough)
+        found = Effort(replace(evaluator, plan=plan, source=source), directions, steps, rough, own_seconds)
         require_memory(found.memory, program.name, remedy=REMEDY, of_program=True)
         return found
 
@@ -105,6 +114,15 @@ class Effort:
             f"Gaussian{'s' * (plan.gaussians != 1)}, "
             f"{self.directions} directions at each of {plan.repeats} repeats{edges}"
         )
+
+
+def _seconds_of_one(plan: SampledPlan, start: StartedProgram | None) -> float:
+    """Predicted of one evaluation; given a start, of those in which that is solved for, too."""
+    if start is None:
+        return plan.seconds + OVERHEAD
+    alone = plan_limit(start.alone, Options(method="nodes", samples=plan.samples))
+    turns = TURNS_OF_NONE + TURNS_OF_EACH * start.initial.size
+    return MORE * (plan.seconds + turns * alone.seconds) + (1 + turns) * OVERHEAD
 
 
 def _on_points(program: Program, request: Request, points: int) -> Evaluator:

@@ -163,9 +163,9 @@ class PointsGivenStart(OnPoints):
         steps = np.broadcast_to(np.asarray(step, float), count)
         freed = self.regression.freed(directions)
         shifted = 0.0 if shifts is None else shifts
-        centre, along = self._alone(float(steps.min()))
+        centre, along, table = self._alone(float(steps.min()))
         up, down = (self._moved(shifted, [sign * part for part in freed], steps) for sign in (1, -1))
-        leaning = (self._density(up) - self._density(down)) / (2 * steps)
+        leaning = self._leaning(table, up, down) / (2 * steps)
         slope, bend = {}, {}
         for name, at in centre.items():
             high, low = up[name], down[name]
@@ -175,8 +175,8 @@ class PointsGivenStart(OnPoints):
             bend[name] = ((high + low) / 2 - at - t * along[name]) / t**2 + own * lean
         return Differences(centre, slope, bend)
 
-    def _alone(self, step: float) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """What no direction moves: the outputs as t → 0, and their slopes in t.
+    def _alone(self, step: float) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
+        """What no direction moves: the outputs as t → 0, their slopes in t, and the start's covariance.
 
         By a polynomial in t > 0 alone: vectors that are of order t are new directions of a matrix, whose
         Gaussians go with their signs, so that on few points other signs of t are another matrix.
@@ -186,10 +186,14 @@ class PointsGivenStart(OnPoints):
         found = self._moved(0.0, none, steps)
         weights = np.linalg.inv(np.vander(FITTED, increasing=True))
         centre, slopes = (
-            {name: np.tensordot(weights[k], found[name], 1) / step**k for name in self.of.reported}
-            for k in (0, 1)
+            {name: np.tensordot(weights[k], own, 1) / step**k for name, own in found.items()} for k in (0, 1)
         )
-        return centre, slopes
+        reported = self.of.reported
+        return (
+            {name: centre[name] for name in reported},
+            {name: slopes[name] for name in reported},
+            self._covariance({name: own[None] for name, own in centre.items()})[0],
+        )
 
     def _moved(
         self, shifts: np.ndarray | float, directions: list[np.ndarray], steps: np.ndarray
@@ -255,16 +259,25 @@ class PointsGivenStart(OnPoints):
                 found.setdefault(name, []).append(np.asarray(value, float))
         return {name: np.concatenate(parts)[:count] for name, parts in found.items()}
 
-    def _density(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The logarithm of the density of the start given all else, [rows], but for a constant."""
-        basis, values = self.regression.basis, self.of.start.values @ self.regression.basis
-        table = basis.T @ self.of.start.started.covariances_in(outputs) @ basis
-        there = np.isfinite(table).all(axis=(1, 2))
-        table = np.where(there[:, None, None], table, np.eye(basis.shape[1]))
-        _, volume = np.linalg.slogdet(table)
-        along = np.linalg.solve(table, np.broadcast_to(values, (len(table), len(values)))[..., None])
-        found = -(volume + (along[..., 0] * values).sum(axis=1)) / 2
-        return np.where(there, found, np.nan)
+    def _covariance(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Of the start given all else, where that has a variance, [rows, r, r]."""
+        basis = self.regression.basis
+        found: np.ndarray = basis.T @ self.of.start.started.covariances_in(outputs) @ basis
+        return found
+
+    def _leaning(
+        self, table: np.ndarray, up: Mapping[str, np.ndarray], down: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """By how much the logarithm of the density of the start differs between two sides, [rows].
+
+        To first order in the covariance of the start given all else, which is `table` between them: with
+        steps across kinks some weights are negative, and tables to a side need not have an inverse.
+        """
+        values = self.of.start.values @ self.regression.basis
+        along, inverse = np.linalg.solve(table, values), np.linalg.inv(table)
+        apart = self._covariance(up) - self._covariance(down)
+        found: np.ndarray = np.einsum("kab,ab->k", apart, np.outer(along, along) - inverse) / 2
+        return found
 
 
 def _bent(inverse: np.ndarray, moves: np.ndarray, made: np.ndarray) -> np.ndarray:

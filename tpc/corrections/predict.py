@@ -257,8 +257,7 @@ def _by_points(
     patience: float | None,
     folder: Path | None,
 ) -> Corrections:
-    started = isinstance(of_root, StartedProgram)
-    effort = Effort.of(of_root.program, request, started=started)
+    effort = Effort.of(of_root.program, request, of_root if isinstance(of_root, StartedProgram) else None)
     if patience is not None and effort.seconds > patience:
         raise SlowError(effort.seconds)
     if limit is None:

@@ -74,6 +74,13 @@ class StartedProgram:
         )
         return StartedProgram(verified(without_unused(both)), found.root, initial, means, blocks)
 
+    @property
+    def alone(self) -> Program:
+        """The start, and nothing that follows from it."""
+        names = {*self.means.values(), *self.blocks.values()}
+        own = tuple(output for output in self.program.outputs if output.name in names)
+        return without_unused(replace(self.program, outputs=own))
+
     def means_in(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """[rows, N], of outputs [rows, *shape]."""
         found = [np.asarray(outputs[self.means[s.name]]) for s in self.initial.scalars]
