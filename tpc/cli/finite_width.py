@@ -149,6 +149,7 @@ def verify(arguments: argparse.Namespace) -> int:
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.simulate import verify as compared
+    from tpc.simulate.order import order_of
 
     if arguments.seeds < 2:
         raise TpcError(
@@ -176,7 +177,12 @@ def verify(arguments: argparse.Namespace) -> int:
         return REFUSED
     predicted, notes = _predicted(program, inputs, result, arguments)
     report = compared(
-        result.limits, samples, random=result.start is not None, corrections=predicted, notes=notes
+        result.limits,
+        samples,
+        random=result.start is not None,
+        corrections=predicted,
+        notes=notes,
+        order=order_of(program),
     )
     if arguments.plot is not None:
         try:

@@ -84,5 +84,6 @@ def study(
             samples.append(sample(width))
     if result.interrupted or any(s.interrupted for s in samples):
         raise KeyboardInterrupt
-    comparison = verify(result.limits, samples, random=result.start is not None) if samples else None
+    random = result.start is not None
+    comparison = verify(result.limits, samples, random=random, order=order_of(program)) if samples else None
     return Study(program, limit, evaluator, result, samples, comparison, clock.seconds)

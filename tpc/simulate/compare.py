@@ -11,7 +11,7 @@ measured variances, and the limit's own error.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special, stats
@@ -37,10 +37,12 @@ class Measured:
     values: Sequence[np.ndarray]
     limit: np.ndarray
     limit_stderr: np.ndarray
+    # the means come near to it in powers of n^(-order)
+    order: float = 1.0
 
     def widest(self, count: int) -> Measured:
         """The same at so many of the widths."""
-        return Measured(self.widths[-count:], self.values[-count:], self.limit, self.limit_stderr)
+        return replace(self, widths=self.widths[-count:], values=self.values[-count:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +86,13 @@ class Slope:
         return self.estimate - SLOPE_ERRORS * self.stderr <= SLOPE_LIMIT
 
 
-def extrapolation(widths: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
+def extrapolation(widths: Sequence[int], seeds: Sequence[int], order: float = 1.0) -> np.ndarray:
     """The coefficients a_n of the extrapolation to n = ∞, weighted by 1/variance ∝ n·seeds.
 
-    It is by 1, 1/n and, from three widths on, 1/n².
+    It is by 1, 1/n and, from three widths on, 1/n²; or by powers of n^(-order).
     """
     x = min(widths) / np.asarray(widths, dtype=float)
-    powers = np.vander(x, min(len(widths), 3), increasing=True)
+    powers = np.vander(x**order, min(len(widths), 3), increasing=True)
     root = np.sqrt(np.asarray(seeds) / x)
     out: np.ndarray = (np.linalg.pinv(powers * root[:, None]) * root)[0]
     return out
@@ -122,7 +124,7 @@ def gap(measured: Measured, dtype: str, bias: np.ndarray | float = 0.0) -> Gap:
     """
     widths, values, limit = measured.widths, measured.values, measured.limit
     seeds = [len(v) for v in values]
-    a = extrapolation(widths, seeds)
+    a = extrapolation(widths, seeds, measured.order)
     size = sizes(values, limit)  # what follows is in units of it: squares of what is tiny are not 0
     means = np.stack([v.mean(axis=0) / size for v in values])
     variances = np.stack([(v / size).var(axis=0, ddof=1) / len(v) for v in values])
@@ -135,7 +137,7 @@ def gap(measured: Measured, dtype: str, bias: np.ndarray | float = 0.0) -> Gap:
     if len(widths) == 1:
         scale = np.maximum(np.abs(limit) / size, np.sqrt(widths[0] * seeds[0] * variances[0]))
         scale = np.maximum(scale, np.abs(bias) / size)
-        allowed = ONE_WIDTH_BIAS * scale / widths[0]
+        allowed = ONE_WIDTH_BIAS * scale / widths[0] ** measured.order
     beyond = np.maximum(np.abs(estimate) - allowed, 0)
     with np.errstate(over="ignore"):  # infinitely many, where seeds do not differ
         freedom = np.square(variance) / np.maximum(

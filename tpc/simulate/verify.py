@@ -189,6 +189,7 @@ def verify(
     random: bool = False,
     corrections: Mapping[str, Predicted] | None = None,
     notes: Sequence[str] = (),
+    order: float = 1.0,
 ) -> Report:
     """Compares limits with samples of the same program, one for each width.
 
@@ -204,6 +205,7 @@ def verify(
     compared with it, and to disagree with it by more than 5 σ is to disagree. Where it tells the width from
     which the first order in 1/n holds, an entry is judged at wider ones alone, and its limit, if there are
     none, at the widest. notes: to be shown.
+    order: means come near to the limit in powers of n^(-order), with no slope to judge if it is not 1.
     random: that the limits are means of what is random in the limit (integrated over the start), so that only
     means are compared, and no slopes. An output without entries is left out.
     Raises ValueError: no samples, a width twice, fewer than two seeds, outputs that are not the limits'.
@@ -215,7 +217,9 @@ def verify(
     if any(set(s.outputs) != set(limits) for s in ordered):
         raise ValueError("the samples have other outputs than the limit")
     outputs = tuple(
-        _compare(name, *limits[name], ordered, random, None if corrections is None else corrections[name])
+        _compare(
+            name, *limits[name], ordered, random, None if corrections is None else corrections[name], order
+        )
         for name in ordered[0].outputs
         if np.size(limits[name][0])
     )
@@ -230,6 +234,7 @@ def _compare(
     samples: Sequence[Samples],
     random: bool,
     predicted: Predicted | None,
+    order: float,
 ) -> OutputComparison:
     limit = np.asarray(value, dtype=float)
     error = (
@@ -248,7 +253,7 @@ def _compare(
         FLOORS[dtype] * float(np.max(np.abs(limit), initial=0)),
         float(np.max(rest(limit, error, RESTS[dtype]), initial=0)),
     )
-    measured = Measured(widths, values, limit, error)
+    measured = Measured(widths, values, limit, error, order)
     rms, rms_errs = rms_errors(measured)
     rows = tuple(
         _at_width(n, v, limit, error, float(r), float(e))
@@ -256,7 +261,7 @@ def _compare(
     )
     slope = fitted_slope(widths, rms, rms_errs, rounding)
     usable = int(usable_widths(widths, predicted, limit.shape).min(initial=len(widths)))
-    slope = Slope(None, None, usable) if random else replace(slope, widths=usable)
+    slope = Slope(None, None, usable) if random or order != 1 else replace(slope, widths=usable)
     return OutputComparison(
         name,
         limit,
