@@ -121,7 +121,7 @@ def test_samples_that_cannot_be_compared_are_refused(samples):
 
 def test_powers_of_n_are_extrapolated_by():
     """A limit that n^(-1/4) comes near to is no wrong one."""
-    from tpc.simulate.order import order_of
+    from tpc.simulate.powers_of_n import order_of
 
     head = "width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\n"
     slow = tpc.parse(f"{head}output a = mean((u + n^(-1/2))^2/(1 + n^(-1/4)*v^2))\n")

@@ -149,7 +149,7 @@ def verify(arguments: argparse.Namespace) -> int:
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.simulate import verify as compared
-    from tpc.simulate.order import order_of
+    from tpc.simulate.powers_of_n import order_of
 
     if arguments.seeds < 2:
         raise TpcError(

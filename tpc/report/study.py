@@ -14,7 +14,7 @@ from tpc.evaluate.evaluator import Evaluator
 from tpc.evaluate.result import Result
 from tpc.pipeline import compile_program, derive_limit
 from tpc.plan.options import Options
-from tpc.simulate.order import order_of
+from tpc.simulate.powers_of_n import order_of
 from tpc.simulate.samples import Samples
 from tpc.simulate.verify import Report, verify
 
