@@ -163,7 +163,7 @@ def test_limits_that_are_off_by_roots_of_the_width_agree(widths):
     limits = program.compile()().limits
     report = verify(limits, samples, corrections=predicted)
     assert report.agrees, str(report)
-    assert [output.gap.by_roots.tolist() for output in report.outputs] == [True, True, True, False]
+    assert [output.gap.order.tolist() for output in report.outputs] == [0.5, 0.5, 0.5, 1.0]
     assert "n·bias: none" in str(report)
     by_whole_powers = {name: replace(own, by_roots=None) for name, own in predicted.items()}
     if len(widths) > 1:

@@ -134,3 +134,19 @@ def test_figures_call_axes_what_the_program_does(axis):
 def test_samples_that_cannot_be_compared_are_refused(samples):
     with pytest.raises(ValueError):
         verify({"a": (0.0, None)}, samples)
+
+
+def test_powers_of_n_are_extrapolated_by():
+    """A limit that n^(-1/4) comes near to is no wrong one."""
+    from tpc.simulate.powers_of_n import order_of
+
+    head = "width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\n"
+    slow = tpc.parse(f"{head}output a = mean((u + n^(-1/2))^2/(1 + n^(-1/4)*v^2))\n")
+    fast = tpc.parse(f"{head}output a = mean((u + n^(-1/2))^2)\n")
+    assert (order_of(slow), order_of(fast)) == (1 / 4, 1)
+    samples = [slow.simulate(width=n, seeds=16) for n in (256, 1024, 4096)]
+    limits = slow.compile()().limits
+    assert not tpc.verify(limits, samples).agrees
+    assert tpc.verify(limits, samples, order=order_of(slow)).agrees
+    wrong = {"a": (limits["a"][0] + 2, None)}
+    assert not tpc.verify(wrong, samples, order=order_of(slow)).agrees

@@ -149,6 +149,7 @@ def verify(arguments: argparse.Namespace) -> int:
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.simulate import verify as compared
+    from tpc.simulate.powers_of_n import order_of
 
     if arguments.seeds < 2:
         raise TpcError(
@@ -181,6 +182,7 @@ def verify(arguments: argparse.Namespace) -> int:
         random=result.start is not None,
         corrections=predicted,
         notes=(*result.notes, *notes),
+        order=order_of(program),
     )
     if arguments.plot is not None:
         try:

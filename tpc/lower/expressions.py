@@ -48,7 +48,7 @@ from tpc.core.traverse import free_variables
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.lower.block import Binding, Block, Env, size
-from tpc.lower.numbers import require_number
+from tpc.lower.constants import require_number
 from tpc.syntax import tree
 from tpc.syntax.forms import derivative_of
 from tpc.syntax.order import greatest

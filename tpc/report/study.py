@@ -14,6 +14,7 @@ from tpc.evaluate.evaluator import Evaluator
 from tpc.evaluate.result import Result
 from tpc.pipeline import compile_program, derive_limit
 from tpc.plan.options import Options
+from tpc.simulate.powers_of_n import order_of
 from tpc.simulate.samples import Samples
 from tpc.simulate.verify import Report, verify
 
@@ -84,5 +85,6 @@ def study(
             samples.append(sample(width))
     if result.interrupted or any(s.interrupted for s in samples):
         raise KeyboardInterrupt
-    comparison = verify(result.limits, samples, random=result.start is not None) if samples else None
+    random = result.start is not None
+    comparison = verify(result.limits, samples, random=random, order=order_of(program)) if samples else None
     return Study(program, limit, evaluator, result, samples, comparison, clock.seconds)

@@ -12,7 +12,7 @@ measured variances, and the limit's own error.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special, stats
@@ -39,10 +39,12 @@ class Measured:
     values: Sequence[np.ndarray]
     limit: np.ndarray
     limit_stderr: np.ndarray
+    # the means come near to it in powers of n^(-order)
+    order: float = 1.0
 
     def widest(self, count: int) -> Measured:
         """The same at so many of the widths."""
-        return Measured(self.widths[-count:], self.values[-count:], self.limit, self.limit_stderr)
+        return replace(self, widths=self.widths[-count:], values=self.values[-count:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,8 @@ class Gap:
     sigma: np.ndarray
     # what is put down to a bias, 0 if that was fitted
     allowed: np.ndarray
-    # the entries with a bias in powers of n^(-1/2), and not of 1/n
-    by_roots: np.ndarray
+    # p of entries with a bias in powers of n^(-p)
+    order: np.ndarray
 
     @property
     def agrees(self) -> bool:
@@ -88,13 +90,13 @@ class Slope:
         return self.estimate - SLOPE_ERRORS * self.stderr <= SLOPE_LIMIT
 
 
-def extrapolation(widths: Sequence[int], seeds: Sequence[int], *, by_roots: bool = False) -> np.ndarray:
+def extrapolation(widths: Sequence[int], seeds: Sequence[int], order: float = 1.0) -> np.ndarray:
     """The coefficients a_n of the extrapolation to n = ∞, weighted by 1/variance ∝ n·seeds.
 
-    It is by 1, 1/n and, from three widths on, 1/n². by_roots: by 1, n^(-1/2) and, from three on, 1/n.
+    It is by 1, 1/n and, from three widths on, 1/n²; or by powers of n^(-order).
     """
     x = min(widths) / np.asarray(widths, dtype=float)
-    powers = np.vander(np.sqrt(x) if by_roots else x, min(len(widths), FITTED), increasing=True)
+    powers = np.vander(x**order, min(len(widths), FITTED), increasing=True)
     root = np.sqrt(np.asarray(seeds) / x)
     out: np.ndarray = (np.linalg.pinv(powers * root[:, None]) * root)[0]
     return out
@@ -119,15 +121,15 @@ def rest(limit: np.ndarray, stderr: np.ndarray, relative: float) -> np.ndarray:
     return np.full(limit.shape, relative * (largest or 1.0))
 
 
-def gap(measured: Measured, dtype: str, bias: np.ndarray | float = 0.0, *, by_roots: bool = False) -> Gap:
+def gap(measured: Measured, dtype: str, bias: np.ndarray | float = 0.0, *, order: float = 1.0) -> Gap:
     """dtype: the coarser precision, for rounding errors.
 
     bias: n times that of the means, as far as it is known to be large; what one width allows for it.
-    by_roots: whether it is in powers of n^(-1/2), of which two widths allow for the next one, too.
+    order: p, where it is in powers of n^(-p), of which two widths allow for the next one, too, if p < 1.
     """
     widths, values, limit = measured.widths, measured.values, measured.limit
     seeds = [len(v) for v in values]
-    a = extrapolation(widths, seeds, by_roots=by_roots)
+    a = extrapolation(widths, seeds, order)
     size = sizes(values, limit)  # what follows is in units of it: squares of what is tiny are not 0
     means = np.stack([v.mean(axis=0) / size for v in values])
     variances = np.stack([(v / size).var(axis=0, ddof=1) / len(v) for v in values])
@@ -137,17 +139,17 @@ def gap(measured: Measured, dtype: str, bias: np.ndarray | float = 0.0, *, by_ro
     variance = parts.sum(axis=0) + np.square(measured.limit_stderr / size) + np.square(rounding)
     stderr = np.sqrt(variance)
     allowed = np.zeros_like(limit)
-    if len(widths) == 1 or (by_roots and len(widths) < FITTED):
+    if len(widths) == 1 or (order < 1 and len(widths) < FITTED):
         scale = np.maximum(np.abs(limit) / size, np.sqrt(widths[-1] * seeds[-1] * variances[-1]))
         scale = np.maximum(scale, np.abs(bias) / size)
-        allowed = ONE_WIDTH_BIAS * scale / widths[-1] ** (len(widths) / 2 if by_roots else 1)
+        allowed = ONE_WIDTH_BIAS * scale / widths[-1] ** (len(widths) * order)
     beyond = np.maximum(np.abs(estimate) - allowed, 0)
     with np.errstate(over="ignore"):  # infinitely many, where seeds do not differ
         freedom = np.square(variance) / np.maximum(
             sum(np.square(part) / (s - 1) for part, s in zip(parts, seeds, strict=True)), 1e-300
         )
     sigma = gaussian_equivalent(beyond / stderr, freedom)
-    return Gap(estimate * size, stderr * size, sigma, allowed * size, np.full(limit.shape, by_roots))
+    return Gap(estimate * size, stderr * size, sigma, allowed * size, np.full(limit.shape, order))
 
 
 def gaussian_equivalent(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:

@@ -36,20 +36,21 @@ def judged_gap(measured: Measured, dtype: str, predicted: Predicted | None) -> G
     usable = usable_widths(measured.widths, predicted, measured.limit.shape)
     bias = 0.0 if predicted is None else np.where(usable == 0, np.nan_to_num(predicted.bias), 0)
 
-    roots = None if predicted is None else predicted.by_roots
-    by_roots = np.broadcast_to(False if roots is None else roots, measured.limit.shape)
+    by_roots = False if predicted is None or predicted.by_roots is None else predicted.by_roots
+    of_program = np.full(measured.limit.shape, measured.order)
+    orders = np.where(by_roots, np.minimum(of_program, 1 / 2), of_program)
 
-    def at(count: int, of: bool) -> Gap:
-        return gap(measured.widest(count), dtype, bias, by_roots=of)
+    def at(count: int, order: float) -> Gap:
+        return gap(measured.widest(count), dtype, bias, order=order)
 
     parts = [
-        (which & (by_roots == of), own)
-        for of in np.unique(by_roots)
-        for which, own in _by_count(np.maximum(usable, 1), partial(at, of=bool(of)))
+        (which & (orders == order), own)
+        for order in np.unique(orders)
+        for which, own in _by_count(np.maximum(usable, 1), partial(at, order=float(order)))
     ]
     names = ("estimate", "stderr", "sigma", "allowed")
     merged = {name: _merged([(which, getattr(own, name)) for which, own in parts]) for name in names}
-    return Gap(**merged, by_roots=by_roots)
+    return Gap(**merged, order=orders)
 
 
 def judged_forecast(measured: Measured, predicted: Predicted, rounding: float) -> Forecast:

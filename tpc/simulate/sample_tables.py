@@ -45,7 +45,7 @@ def html_of_report(report: Report) -> Markup:
     """The verdict, and for every output a table by width of the entry that agrees least."""
     from tpc.display.html_tables import folded, table, titled
     from tpc.display.markup import element
-    from tpc.simulate.verify import cells_of, headings_of, title_of, verdict
+    from tpc.simulate.verify_text import cells_of, headings_of, title_of, verdict
 
     parts = [
         folded(

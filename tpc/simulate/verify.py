@@ -12,12 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from tpc.show.figures import figures_of, print_from, with_error
 from tpc.simulate.compare import (
     FLOORS,
-    ONE_WIDTH_BIAS,
     RESTS,
-    THRESHOLD,
     Gap,
     Measured,
     Slope,
@@ -159,6 +156,8 @@ class Report:
         return latex_of_report(self, names or {}, rows)
 
     def __str__(self) -> str:
+        from tpc.simulate.verify_text import print_comparison
+
         lines = [self.title]
         for output in self.outputs:
             lines += ["", *print_comparison(output)]
@@ -191,6 +190,7 @@ def verify(
     random: bool = False,
     corrections: Mapping[str, Predicted] | None = None,
     notes: Sequence[str] = (),
+    order: float = 1.0,
 ) -> Report:
     """Compares limits with samples of the same program, one for each width.
 
@@ -207,6 +207,7 @@ def verify(
     compared with it, and to disagree with it by more than 5 σ is to disagree. Where it tells the width from
     which the first order in 1/n holds, an entry is judged at wider ones alone, and its limit, if there are
     none, at the widest. notes: to be shown.
+    order: means come near to the limit in powers of n^(-order), with no slope to judge if it is not 1.
     random: that the limits are means of what is random in the limit (integrated over the start), so that only
     means are compared, and no slopes. An output without entries is left out.
     Raises ValueError: no samples, a width twice, fewer than two seeds, outputs that are not the limits'.
@@ -218,7 +219,9 @@ def verify(
     if any(set(s.outputs) != set(limits) for s in ordered):
         raise ValueError("the samples have other outputs than the limit")
     outputs = tuple(
-        _compare(name, *limits[name], ordered, random, None if corrections is None else corrections[name])
+        _compare(
+            name, *limits[name], ordered, random, None if corrections is None else corrections[name], order
+        )
         for name in ordered[0].outputs
         if np.size(limits[name][0])
     )
@@ -233,6 +236,7 @@ def _compare(
     samples: Sequence[Samples],
     random: bool,
     predicted: Predicted | None,
+    order: float,
 ) -> OutputComparison:
     limit = np.asarray(value, dtype=float)
     error = (
@@ -251,7 +255,7 @@ def _compare(
         FLOORS[dtype] * float(np.max(np.abs(limit), initial=0)),
         float(np.max(rest(limit, error, RESTS[dtype]), initial=0)),
     )
-    measured = Measured(widths, values, limit, error)
+    measured = Measured(widths, values, limit, error, order)
     rms, rms_errs = rms_errors(measured)
     rows = tuple(
         _at_width(n, v, limit, error, float(r), float(e))
@@ -259,7 +263,7 @@ def _compare(
     )
     slope = fitted_slope(widths, rms, rms_errs, rounding)
     usable = int(usable_widths(widths, predicted, limit.shape).min(initial=len(widths)))
-    slope = Slope(None, None, usable) if random else replace(slope, widths=usable)
+    slope = Slope(None, None, usable) if random or order != 1 else replace(slope, widths=usable)
     return OutputComparison(
         name,
         limit,
@@ -280,126 +284,3 @@ def _at_width(
     combined = np.hypot(stderr, error)
     deviation = np.divide(mean - limit, combined, out=np.zeros_like(limit), where=combined > 0)
     return AtWidth(width, mean, spread, stderr, deviation, rms, rms_stderr)
-
-
-HEADINGS = ("n", "mean", "std. error", "spread", "off by (σ)", "RMS error")
-PREDICTED = ("bias z", "spread z")  # of the mean from limit + bias/n, and of the spread
-
-
-def print_comparison(output: OutputComparison) -> list[str]:
-    """A few lines: the verdict, then a table by width.
-
-    The table is of the entry that agrees least.
-    """
-    cells = [headings_of(output), *cells_of(output)]
-    sizes = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    table = [
-        "  " + "  ".join(cell.rjust(size) for cell, size in zip(row, sizes, strict=True)) for row in cells
-    ]
-    return [title_of(output), *table, *(f"  {line}" for line in verdict(output))]
-
-
-def title_of(output: OutputComparison) -> str:
-    """The limit of the entry that agrees least."""
-    at = output.worst
-    entry = f"[{', '.join(map(str, at))}]" if at else ""
-    error = 0.0 if output.stderr is None else float(output.stderr[at])
-    limit = with_error(float(output.limit[at]), error, *figures_of(output.limit.dtype))
-    several = f"   (of {output.limit.size} entries the one that agrees least)" if at else ""
-    return f"{output.name}{entry} → {limit}{several}"
-
-
-def headings_of(output: OutputComparison) -> tuple[str, ...]:
-    """What stands over the columns of `cells_of`."""
-    return (*HEADINGS, *PREDICTED * (output.forecast is not None))
-
-
-def cells_of(output: OutputComparison) -> list[tuple[str, ...]]:
-    """The table by width, under `headings_of`."""
-    at = output.worst
-    return [
-        (
-            str(r.width),
-            f"{r.mean[at]:.6g}",
-            f"{r.stderr[at]:.2g}",
-            f"{r.spread[at]:.2g}",
-            f"{r.deviation[at]:+.1f}" if output.judged[at] else "",
-            f"{r.rms:.2g}" if output.judged.any() else "",
-            *_deviations(output, k, at),
-        )
-        for k, r in enumerate(output.rows)
-    ]
-
-
-def _deviations(output: OutputComparison, k: int, at: tuple[int, ...]) -> list[str]:
-    """How far bias and spread at the k-th width are from what is predicted."""
-    own = output.forecast
-    z = [] if own is None else [own.bias.z[k][at], own.variance.z[k][at]]
-    return [f"{x:+.1f}" if np.isfinite(x) else "" for x in z]
-
-
-def _predictions(output: OutputComparison, at: tuple[int, ...]) -> list[str]:
-    """n·bias and n·variance that the widths point to, and what is predicted of them."""
-    own = output.forecast
-    if own is None:
-        return []
-    lines = []
-    if output.gap.by_roots[at]:
-        lines.append("n·bias: none, the mean is off by powers of n^(-1/2)")
-    for what, part in (("n·bias", own.bias), ("n·variance", own.variance))[bool(lines) :]:
-        measured = f"{what} {part.estimate[at]:.3g} ± {part.stderr[at]:.2g}"
-        if np.isnan(part.estimate[at]):
-            measured = f"{what} unknown, known to ± {part.stderr[at]:.2g} at these widths"
-        if np.isnan(part.predicted[at]):
-            lines.append(f"{measured}: none is predicted")
-            continue
-        agrees = "" if part.sigma[at] <= THRESHOLD else ": DISAGREES"
-        judged = f"{part.sigma[at]:.1f} σ{agrees}" if own.usable[at] else "not judged"
-        lines.append(f"{measured}, predicted {part.predicted[at]:.3g}, {judged}")
-    return [*lines, *_unjudged(own, at, len(output.rows))]
-
-
-def _unjudged(own: Forecast, at: tuple[int, ...], widths: int) -> list[str]:
-    """Where the first order does not hold at all of the widths."""
-    holds, usable = own.first_order_from, own.usable
-    if holds is None:
-        return []
-    lines = [f"the first order holds {print_from(holds[at])}"] if usable[at] < widths else []
-    nowhere = usable == 0
-    if nowhere.sum() > nowhere[at]:
-        lines.append(
-            f"bias and spread are not judged of {nowhere.sum()} of {usable.size} entries, of which the first "
-            f"order holds {print_from(holds[nowhere].min())} at the earliest"
-        )
-    return lines
-
-
-def _bias_of(own: Gap, at: tuple[int, ...], widths: int) -> str:
-    """In words, what the means are extrapolated by, or what is put down to a bias."""
-    roots = bool(own.by_roots[at])
-    if not own.allowed[at]:
-        return "as n → ∞" + ", by powers of n^(-1/2)" * roots
-    few = "one width" if widths == 1 or not roots else "so few widths"
-    power = "√n" if roots and widths == 1 else "n"
-    return f"beyond a bias of {own.allowed[at]:.2g} ({ONE_WIDTH_BIAS:g}·scale/{power}, as {few} cannot tell)"
-
-
-def verdict(output: OutputComparison) -> list[str]:
-    at, g = output.worst, output.gap
-    left_out = output.judged.size - int(output.judged.sum())
-    if left_out == output.judged.size:
-        return ["nothing can be judged: the limit has no finite error"]
-    bias = _bias_of(g, at, len(output.rows))
-    words = "agrees" if g.agrees else "disagrees" if np.isfinite(g.sigma[at]) else "disagrees (not finite)"
-    lines = [
-        f"{words}: off by {g.estimate[at]:+.2g} ± {g.stderr[at]:.2g} {bias}, {g.sigma[at]:.1f} σ (limit "
-        f"{THRESHOLD:g})"
-    ]
-    if output.slope.estimate is not None:
-        lines.append(
-            f"error ∝ n^({output.slope.estimate:.2f} ± {output.slope.stderr:.2f}), by theory n^(-0.50)"
-            + ("" if output.slope.agrees else ": it does not go down")
-        )
-    if left_out:
-        lines.append(f"nothing can be judged of {left_out} entries, which have no finite error")
-    return [*lines, *_predictions(output, at)]

@@ -46,7 +46,7 @@ def comparison_to_json(output: OutputComparison) -> dict[str, Any]:
             "stderr": plain(g.stderr),
             "sigma": plain(g.sigma),
             "allowed": plain(g.allowed),
-            "by_roots": g.by_roots.tolist(),
+            "order": g.order.tolist(),
         },
         "slope": {"value": plain(slope.estimate), "stderr": plain(slope.stderr)},
         **({} if output.forecast is None else {"prediction": forecast_to_json(output.forecast)}),
