@@ -61,6 +61,8 @@ CONTINUOUS = (
     "output q = mean(step(v + {s})*v)",
     "output q = where({s} > 1, 1/{s}, 1)",
     "output q = mean(sign({s} + v)*w)",
+    "a[k] = {s} for k < 2\noutput q = sum(k < 2: where(abs(a[k]) > 1, abs(a[k]) - 1/2, a[k]^2/2))",
+    "a[k] = {s} for k < 2\noutput q = sum(k < 2: where(a[k] > 0, a[k], -a[k]))",
 )
 
 

@@ -66,6 +66,8 @@ class Jump:
     node: Call | SpectralMap
     place: Expr
     ranges: Ranges
+    # what is made with it, one term of the sum that it is in
+    around: Expr
 
 
 def with_jumps_watched(program: Program) -> Program:
@@ -86,16 +88,16 @@ def with_jumps_watched(program: Program) -> Program:
     )
 
 
-def jumps_of(x: Expr, ranges: Ranges) -> Iterator[Jump]:
+def jumps_of(x: Expr, ranges: Ranges, around: Expr) -> Iterator[Jump]:
     """Those in an expression, inner ones first."""
     inner = (*ranges, (x.variable, x.count)) if isinstance(x, Sum) else ranges
     for piece in x.parts:
-        yield from jumps_of(piece, inner)
+        yield from jumps_of(piece, inner, piece if isinstance(x, Sum) else around)
     if isinstance(x, SpectralMap) and x.function in OF_DIRECTION:
-        yield Jump(x, x.table, ranges)
+        yield Jump(x, x.table, ranges, around)
     if isinstance(x, Call) and elementwise(x.function).shape == "jump":
         at = x.args[0]
-        yield Jump(x, add(at.left, neg(at.right)) if isinstance(at, Compare) else at, ranges)
+        yield Jump(x, add(at.left, neg(at.right)) if isinstance(at, Compare) else at, ranges, around)
 
 
 class _Watch:
@@ -123,10 +125,10 @@ class _Watch:
         if isinstance(op, Product):
             return [op]
         found: list[Op] = []
-        for jump in dict.fromkeys(jumps_of(op.phi, tuple(site.loops))):
+        for jump in dict.fromkeys(jumps_of(op.phi, tuple(site.loops), op.phi)):
             what = self.looked_at(jump)
             written = isinstance(jump.node, SpectralMap) and op.origin.what  # by an optimizer
-            if what is not None and not written and self.jumps(op.phi, jump):
+            if what is not None and not written and self.jumps(jump.around, jump):
                 found += self.line(site, jump, what)
         return [*found, op]
 
