@@ -59,13 +59,14 @@ def of_repeat(
 def of_checks(plan: Plan, each: float) -> float:
     """Bytes that checks of errors take besides repeats of `each`.
 
-    That of rounding is one on ENOUGH points, which has tables as large as those of a repeat.
+    That of rounding is one on a few points, which has tables in proportion to those of a repeat.
     """
-    from tpc.emit.helpers.rounding import ENOUGH
+    from tpc.emit.error_checks import REPLAYED_TABLES
 
     if not plan.sampled:
         return 0.0
-    share = min(1.0, ENOUGH / plan.samples) ** growth(plan) if plan.program.tables else 0.0
+    few = max(REPLAYED_TABLES, 2 * plan.gaussians)
+    share = min(1.0, few / plan.samples) ** growth(plan) if plan.program.tables else 0.0
     return BESIDES + share * each
 
 
