@@ -140,3 +140,30 @@ def test_adam_without_eps() -> None:
     with pytest.raises(tpc.TpcError, match="TP809"):
         evaluator({"xi": inputs, "y": np.zeros((2, 1))})
     assert np.isfinite(evaluator({"xi": inputs, "y": np.ones((2, 1))}).outputs["loss"].value).all()
+
+
+MARGINS = """
+width n
+dim N = 40
+input c[N]
+vector u : n ~ N(0, 1)
+vector v : n ~ N(0, 1)
+output right = sum(i < N: step(mean(tanh(u)*exp(v)) + c[i]))/N
+"""
+NEAR = 1e-5  # far less than the error of a mean on so few points
+
+
+@pytest.mark.parametrize("near", [0, 1, 2])
+def test_margins_of_a_classifier_may_be_near_by_chance(near: int) -> None:
+    """So many of 40, whose others are about as large as they are off."""
+    c = np.concatenate([np.full(near, NEAR), np.linspace(0.3, 1.0, 40 - near)])
+    found = tpc.parse(MARGINS).compile(method="nodes", samples=256, repeats=8)({"c": c})["right"]
+    assert abs(found.value - 1) <= near / 40
+
+
+def test_margins_that_are_all_near_are_told() -> None:
+    evaluator = tpc.parse(MARGINS).compile(method="nodes", samples=256, repeats=8)
+    for c in (np.full(40, NEAR), np.concatenate([np.full(20, NEAR), np.linspace(1.0, 2.0, 20)])):
+        with pytest.raises(tpc.TpcError) as error:
+            evaluator({"c": c})
+        assert error.value.diagnostics[0].code == "TP809"

@@ -22,8 +22,9 @@ UNCERTAIN = 0.4
 # the same of one repeat: what vanishes is a fluctuation squared, which varies by as much as it is (√2, of one
 # Gaussian), however many there are to make the error of their mean small
 VARYING = 0.7
-AGREEING = 2  # errors of one repeat: of less than so many, repeats take different sides of a jump
-MANY, FEW = 64, 0.05  # of so many members so few may be near 0 by chance, as margins of a classifier
+TOLD = 3.0  # standard errors within which a number is not told from 0
+# how probable it is that so many of a family are not, as margins of a classifier may be; how many are one
+BY_CHANCE, FAMILY = 0.01, 8
 TINY = 1e-9  # below which a number may be 0 but for rounding
 # at which it is seen whether it is 0 at every width, and how many times larger it is there if it is a
 # fluctuation
@@ -82,21 +83,33 @@ def require_told(
         assert value is not None
         spread = np.zeros(value.shape) if error is None else error
         if output.name in claims:
-            spread = np.asarray(claims[output.name].spread) * repeats**0.5
+            spread = np.asarray(claims[output.name].spread)
         with np.errstate(invalid="ignore"):
-            tiny = np.abs(value) + spread < TINY
-            wrong = ~tiny & (np.abs(value) <= AGREEING * spread)
-        if wrong.size > MANY and wrong.mean() < FEW:
+            tiny = np.abs(value) + spread * repeats**0.5 < TINY
+            wrong = ~tiny & (np.abs(value) <= TOLD * spread)
+        if _by_chance(value, spread, wrong):
             wrong &= False
         if output.name in claims:
             tiny &= (value != 0) | (spread != 0)  # what is 0 at all points is so at every width
         if tiny.any():
-            wrong |= tiny & (_at_small_width(whole, output, given) > LARGER * (np.abs(value) + spread))
+            least = LARGER * (np.abs(value) + spread * repeats**0.5)
+            wrong |= tiny & (_at_small_width(whole, output, given) > least)
         if wrong.any():
             place = dict(zip((v for v, _ in output.axes), map(int, np.argwhere(wrong)[0]), strict=True))
             told = catalogue.scaling.jump_at_nothing(output.origin.label, output.check, output.jump, place)
             source = program.source
             raise TpcError([told], program.name, source.text if source else "", of_program=True)
+
+
+def _by_chance(value: np.ndarray, error: np.ndarray, near: np.ndarray) -> bool:
+    """Whether so many of a family may well be near 0, the others being as large as they are."""
+    from scipy.special import bdtrc
+
+    if near.size <= FAMILY or near.all() or not near.any():
+        return False
+    size = np.sqrt(np.mean(np.square(value[~near])))
+    width = TOLD * np.sqrt(np.mean(np.square(error[np.isfinite(error)])))
+    return bool(bdtrc(near.sum() - 1, near.size, min(1.0, width / max(size, width))) > BY_CHANCE)
 
 
 def _at_small_width(program: Program, output: Output, given: Mapping[str, np.ndarray]) -> np.ndarray:
