@@ -179,11 +179,7 @@ class Evaluator:
         return result
 
     def _result(
-        self,
-        stage: Stage,
-        outputs: dict[str, Outcome],
-        given: Mapping[str, np.ndarray],
-        inputs: Collection[str],
+        self, stage: Stage, outputs: dict[str, Outcome], given: Mapping[str, Any], inputs: Collection[str]
     ) -> Result:
         return Result(
             self.program.name,
