@@ -85,6 +85,7 @@ SAMPLES = {
     "tuple[int, ...]": (3, 2),
     "tuple[float, float]": (1.0, 2.0),
     "Sequence[tuple[str, str, bool]]": [("NAME", "[3]", True)],
+    "Mapping[str, int]": {"t": 3},
     "Mapping[str, tuple[int, ...]]": {"NAME": (3, 2), "OTHER": ()},
 }
 
