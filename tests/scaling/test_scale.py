@@ -2,6 +2,7 @@
 C.1)."""
 
 import json
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -130,6 +131,21 @@ def test_conditions_say_what_the_verdict_says():
                     a3,
                     b3,
                 )
+
+
+@pytest.mark.parametrize("frozen", ["U", "V"])
+def test_conditions_do_not_take_a_norm_to_be_below_its_bound(frozen):
+    """The norm of the gradient is n^(1/2) here, and clipped; without clipping the rate is too large."""
+    text = TEXT.format(weights="", name="mup", body="return V @ phi(U @ x)").replace("\n\n", "\n")
+    text = text.replace("loss mse", "loss logistic")
+    text = re.sub(rf"weight {frozen} : .*", r"\g<0>, frozen", text)
+    values = {"a2": 0, "b2": "1/2", "c": "1/2"}
+    plain, clipped = (tpc.parse(text.replace("lr = 1", f"lr = 1{clip}")) for clip in ("", ", clip = 1"))
+    assert not tpc.classify(plain, **values).stable
+    assert tpc.classify(clipped, **values).stable
+    assert "c - 1 >= 0" in str(conditions(plain))
+    with pytest.raises(tpc.TpcError, match="TP736"):
+        conditions(clipped)
 
 
 @pytest.mark.parametrize("name", ["mlp2", "recurrent", "residual"])
