@@ -205,6 +205,14 @@ def test_modules_with_loops_give_the_same_numbers(net):
         assert np.allclose(one[name], other[name], rtol=1e-14, atol=0)
 
 
+def test_arrays_that_lie_side_by_side_are_one_part_of_an_array():
+    for net, part in (
+        ("relu, biases", "(h3_S_sq_all[0:7],), 7)"),
+        ("sin and cos in turn", "_all[0:5][::-1],"),
+    ):
+        assert part in emit_gram(plan_covariances(tpc.parse(NETS[net]), "float64", None))
+
+
 def test_names_of_a_module_can_be_names_of_inputs():
     names = ("inputs", "points", "weights", "dtype", "rule", "limit")
 

@@ -71,6 +71,15 @@ def test_sp_with_a_constant_rate_is_not_stable(body):
     assert {"quantity": "f", "power": "1"} in found["blows_up"]
 
 
+def test_a_readout_that_is_0_at_first_does_not_pass_features_on():
+    """Its updates alone change the output; features are passed on by a bias that is 0 at first."""
+    weights, body = BODIES["biases"]
+    text = TEXT.format(weights=weights, name="mup", body=body.replace("\n", "\n    "))
+    for line, passed in (("weight V : 1 x n", False), ("bias b : n", True)):
+        found = tpc.parse(text.replace(line, f"{line}, std = 0")).scale()
+        assert (found.regime, found.last_layer.initialised_maximally) == ("feature", passed)
+
+
 def test_mfp_is_mup_moved_by_the_symmetry():
     text = TEXT.format(weights="", name="mfp", body="return V @ phi(U @ x)").replace("\n\n", "\n")
     found = tpc.parse(text).scale().to_json()

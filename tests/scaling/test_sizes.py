@@ -10,6 +10,7 @@ from tpc.core.exponent import Exponent
 from tpc.scaling.equations import circuit
 from tpc.scaling.open_exponents import NotWrittenError, Open
 from tpc.scaling.sizes import Env, Numbers, PowerSize, SizeNode, Sizes
+from tpc.scaling.training_sizes import at_first
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,15 @@ def test_functions(text, sizes, expected):
     program = tpc.parse(f"width n\nvector x : n ~ N(0, 1)\ny = {text}\noutput m = mean(y)\n")
     nodes = {d.family: d.node for d in circuit(program).definitions}
     assert nodes["y"].sizes(Env(Numbers({}), {"x": Sizes(*sizes)}, {})) == expected
+
+
+def test_sizes_at_first_are_done_when_nothing_grows():
+    """A chain is sized in one sweep, and one more sees that."""
+    chain = "\n".join(f"x{k + 1} = tanh(x{k})" for k in range(9))
+    found = circuit(tpc.parse(f"width n\nvector x0 : n ~ N(0, 1)\n{chain}\noutput m = mean(x9)\n"))
+    sized = []
+    at_first(found, Numbers({}), lambda name, sizes: (sized.append(name), sizes)[1])
+    assert len(sized) == 2 * len(found.definitions)
 
 
 def test_the_smaller_of_two_open_sizes_is_what_the_facts_say():
