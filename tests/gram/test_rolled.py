@@ -2,6 +2,7 @@
 same numbers."""
 
 import inspect
+import os
 import sys
 from random import Random
 
@@ -17,6 +18,8 @@ from tpc.gram.alike import runs
 from tpc.gram.ir import Definition, Piece
 from tpc.gram.write import emit_gram
 from tpc.plan.plan_covariances import plan_covariances
+
+COUNT = int(os.environ.get("TPC_LAYERS", "4"))  # random networks
 
 
 def definition(name, formula):
@@ -203,6 +206,25 @@ def test_modules_with_loops_give_the_same_numbers(net):
     one, other = (value(source, inputs, 5) for source in (rolled, flat))
     for name in ("S", "T"):
         assert np.allclose(one[name], other[name], rtol=1e-14, atol=0)
+
+
+def some_layer(random):
+    def of(x):
+        return f"{random.choice(['tanh', 'softplus', 'relu', 'relu', 'erf', 'abs'])}({x})"
+
+    skip = random.choice(["", "h[l] + ", "h[l]/2 + ", "U @ x + ", "s*h[l] - "])
+    inner = random.choice(["", "h[l]/3 + "]) + f"Y[l] @ {of('h[l]')}"
+    return f"{skip}(W[l] @ {of(inner)})/2{random.choice(['', ' + b[l]'])}"
+
+
+@pytest.mark.parametrize("seed", range(COUNT))
+def test_random_layers_in_loops_give_the_same_numbers(seed):
+    jax.config.update("jax_enable_x64", True)
+    program = tpc.parse(layers(some_layer(Random(seed))).replace(TAIL, TAIL.rsplit("\n", 1)[0]))
+    plan = plan_covariances(program, "float64", None)
+    inputs = {"x": np.array([[0.3, 1.1], [-0.8, 0.5]]), "s": 0.9}
+    one, other = (value(emit_gram(plan, rolled=rolled), inputs, 5)["S"] for rolled in (True, False))
+    assert np.allclose(one, other, rtol=1e-14, atol=0)
 
 
 def test_arrays_that_lie_side_by_side_are_one_part_of_an_array():
