@@ -148,6 +148,19 @@ def test_scalars_of_scalars_and_means() -> None:
     assert str(found["q"]).splitlines()[0].startswith("q̊ = E[(Z^w)^4] = 27")
 
 
+def test_a_step_is_one_half_at_0() -> None:
+    program = tpc.parse("width n\ninput k = 0\nvector u : n ~ N(0, 1)\noutput q = mean(step(k)*u^2)\n")
+    closed = derive(program).closed["q"]
+    values = [float(closed.subs(dict.fromkeys(closed.free_symbols, at))) for at in (-1, 0, 1)]
+    assert values == [float(program.compile()({"k": at})["q"].value) for at in (-1, 0, 1)] == [0, 1 / 2, 1]
+
+
+def test_chains_that_are_deeper_than_what_may_wait_have_closed_forms() -> None:
+    chain = "\n".join(f"x{k + 1} = x{k} + c*v" for k in range(100))
+    text = f"width n\ninput c = 1\nvector v : n ~ N(0, 1)\nx0 = v\n{chain}\noutput m = mean(x100^2)\n"
+    assert str(derive(tpc.parse(text)).closed["m"]) == "10000*c**2 + 200*c + 1"
+
+
 def test_large_expressions_are_given_up_in_time() -> None:
     body = "*".join(f"(1 + a + {k}*b + a*b)" for k in range(2, 30))
     assert derive(tpc.parse(PAIR.format(body=body))).closed["m"] is None

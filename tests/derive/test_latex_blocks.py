@@ -78,6 +78,23 @@ def test_what_formulas_do_not_say_is_said_below_them():
     assert "numerator is made first" in paper.to_latex()
 
 
+def test_formulas_in_latex_to_the_letter():
+    """On a page as in a cell, where rules stand beside them; symbols of closed forms as elsewhere."""
+    limit = tpc.parse(
+        "width n\ninput c[2] = 1\ninput rho = 2\nvector u[i < 2] : n ~ N(rho, c[i])\n"
+        "output s = mean(u[1]^2)*rho\n"
+    ).derive()
+    mean = r"\mathbb{E}\left[\left(Z^{u_{1}}\right)^{2}\right]"
+    rows = (
+        (r"Z^{u_{i}} \sim \mathcal{N}\left(\rho,\, c_{i}\right) \qquad (i < 2)", "ZInit"),
+        (rf"\mathring{{s}} = {mean} \, \rho = c_{{1}} \rho + \rho^{{3}}", "ZScalar"),
+    )
+    page = " \\\\\n".join(f"&{row}" for row, _ in rows)
+    cell = " \\\\\n".join(rf"&{row} && \text{{{rule}}}" for row, rule in rows)
+    assert limit.to_latex() == f"{{\\allowdisplaybreaks\n\\begin{{align*}}\n{page}\n\\end{{align*}}}}"
+    assert limit._repr_latex_() == f"$$\n\\begin{{aligned}}\n{cell}\n\\end{{aligned}}\n$$"
+
+
 def test_names_that_latex_does_not_have_are_spelled():
     assert latex_name("δU") == r"\mathit{\delta U}"
     assert latex_name("h$1$2") == "h^{(1.2)}"

@@ -2,6 +2,7 @@
 same numbers."""
 
 import inspect
+import os
 import sys
 from random import Random
 
@@ -17,6 +18,8 @@ from tpc.gram.alike import runs
 from tpc.gram.ir import Definition, Piece
 from tpc.gram.write import emit_gram
 from tpc.plan.plan_covariances import plan_covariances
+
+COUNT = int(os.environ.get("TPC_LAYERS", "4"))  # random networks
 
 
 def definition(name, formula):
@@ -144,6 +147,7 @@ HEAD = (
     "input x[N, 2], s = 1\n"
     "weight U : n x 2\n"
     "weight W[l < L] : n x n, std = 2^(1/2)\n"
+    "weight Y[l < L] : n x n\n"
     "weight V : 1 x n\n"
     "bias b[l < L] : n, std = 1/2\n"
 )
@@ -172,9 +176,12 @@ NETS = {
     "abs": layers("W[l] @ abs(h[l])"),
     "erf, residual": layers("h[l] + s*(W[l] @ erf(h[l]))/3"),
     "relu, residual": layers("h[l] + (W[l] @ relu(h[l]))/3"),
+    "relu of erf": layers("h[l]/2 + W[l] @ relu(Y[l] @ erf(h[l]))"),
+    "relu of tanh": layers("h[l]/2 + W[l] @ relu(Y[l] @ tanh(h[l]))"),
+    "relu of softplus": layers("h[l] + W[l] @ relu(Y[l] @ softplus(h[l]))/3"),
     "sin and cos in turn": layers("(W[l] @ (sin(h[l]) + cos(h[l])))/2"),
 }
-NOT_IN_LOOPS = ("abs", "leaky", "relu, residual", "relu, biases")
+NOT_IN_LOOPS = ("abs", "leaky", "relu, residual", "relu of tanh", "relu of softplus")
 
 
 def value(source, inputs, points):
@@ -194,11 +201,38 @@ def test_modules_with_loops_give_the_same_numbers(net):
     plan = plan_covariances(program, "float64", None)
     inputs = {"x": np.array([[0.3, 1.1], [-0.8, 0.5]]), "s": 0.9}
     rolled, flat = (emit_gram(plan, rolled=rolled) for rolled in (True, False))
-    assert "lax.scan(layer" in rolled or net in NOT_IN_LOOPS
+    assert ("lax.scan(layer" in rolled) == (net not in NOT_IN_LOOPS)
     assert "lax.scan(layer" not in flat
     one, other = (value(source, inputs, 5) for source in (rolled, flat))
     for name in ("S", "T"):
         assert np.allclose(one[name], other[name], rtol=1e-14, atol=0)
+
+
+def some_layer(random):
+    def of(x):
+        return f"{random.choice(['tanh', 'softplus', 'relu', 'relu', 'erf', 'abs'])}({x})"
+
+    skip = random.choice(["", "h[l] + ", "h[l]/2 + ", "U @ x + ", "s*h[l] - "])
+    inner = random.choice(["", "h[l]/3 + "]) + f"Y[l] @ {of('h[l]')}"
+    return f"{skip}(W[l] @ {of(inner)})/2{random.choice(['', ' + b[l]'])}"
+
+
+@pytest.mark.parametrize("seed", range(COUNT))
+def test_random_layers_in_loops_give_the_same_numbers(seed):
+    jax.config.update("jax_enable_x64", True)
+    program = tpc.parse(layers(some_layer(Random(seed))).replace(TAIL, TAIL.rsplit("\n", 1)[0]))
+    plan = plan_covariances(program, "float64", None)
+    inputs = {"x": np.array([[0.3, 1.1], [-0.8, 0.5]]), "s": 0.9}
+    one, other = (value(emit_gram(plan, rolled=rolled), inputs, 5)["S"] for rolled in (True, False))
+    assert np.allclose(one, other, rtol=1e-14, atol=0)
+
+
+def test_arrays_that_lie_side_by_side_are_one_part_of_an_array():
+    for net, part in (
+        ("relu, biases", "(h3_S_sq_all[0:7],), 7)"),
+        ("sin and cos in turn", "_all[0:5][::-1],"),
+    ):
+        assert part in emit_gram(plan_covariances(tpc.parse(NETS[net]), "float64", None))
 
 
 def test_names_of_a_module_can_be_names_of_inputs():

@@ -140,6 +140,13 @@ BODIES = {
     "    g[i] = A[1] @ c[i]\n"
     "output m = mean(h[L]^2)\n"
     "output o[i] = mean(g[i]^2) for i < 4",
+    "more of the first": "h[0] = a\n"
+    "for l < L:\n"
+    "    h[l+1] = tanh(A[l] @ h[l])\n"
+    "for i < 4:\n"
+    "    g[i] = A[0] @ c[i]\n"
+    "output m = mean(h[L]^2)\n"
+    "output o[i] = mean(g[i]^2) for i < 4",
     "in reverse, transposed": "h[0] = a\n"
     "for l < L:\n"
     "    h[l+1] = tanh(A[l] @ h[l])\n"

@@ -25,6 +25,7 @@ from tpc.plan.plan import (
     PanelsPlan,
     SampledPlan,
 )
+from tpc.plan.plan_points import PANELS
 from tpc.plan.print_plan import print_plan
 from tpc.plan.sectors import separate
 from tpc.plan.space import Chaos, Linear, Nodes
@@ -141,6 +142,19 @@ def test_a_method_that_cannot_is_refused_for_a_reason(method, kind, said):
         planned(PROGRAMS[kind][0], method=method)
     assert caught.value.diagnostics[0].code == "TP601"
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(("rounds", "sensitive"), [(10, True), (1000, False)])
+def test_how_outputs_depend_on_points_is_not_asked_where_it_is_dear(rounds, sensitive):
+    """Smooth functions of few Gaussians are integrated all the same, on the fewest points; others sampled."""
+    text = U + (
+        "x[0] = u\nfor t < {T}:\n    x[t+1] = x[t] + {f}(x[t])/{T}\noutput m[t] = mean(x[t]^2) for t < {T}\n"
+    )
+    plan = planned(text.format(T=rounds, f="tanh"), method="nodes")
+    assert isinstance(plan, PanelsPlan)
+    assert plan.sensitive == sensitive
+    assert plan.capacities == (PANELS[1] if sensitive else PANELS[1][:1])
+    assert isinstance(planned(text.format(T=rounds, f="relu"), method="nodes"), PanelsPlan) == sensitive
 
 
 def test_numbers_of_points_are_those_asked_for():

@@ -20,6 +20,7 @@ REFUSED = {
     "a step at a tie of two lines": f"{DRIFT}x = step(h - u)",
     "a where at a tie of two lines": f"{DRIFT}x = where(h > u, 1, 0)",
     "a step where a relu is 0": "x = step(relu(u) + v/n^(1/2))",
+    "a step there that moves far below": "x = step(relu(u) + v/n^2)",
     "the same of two lines": "r = relu(u)\nx = step(r + v/n^(1/2))",
     "a where there": "x = where(relu(u) + v/n^2 > 0, 1, 0)",
     "a kink there": "x = relu(relu(u) + v/n^(1/2))",

@@ -2,6 +2,7 @@
 C.1)."""
 
 import json
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -70,6 +71,15 @@ def test_sp_with_a_constant_rate_is_not_stable(body):
     assert {"quantity": "f", "power": "1"} in found["blows_up"]
 
 
+def test_a_readout_that_is_0_at_first_does_not_pass_features_on():
+    """Its updates alone change the output; features are passed on by a bias that is 0 at first."""
+    weights, body = BODIES["biases"]
+    text = TEXT.format(weights=weights, name="mup", body=body.replace("\n", "\n    "))
+    for line, passed in (("weight V : 1 x n", False), ("bias b : n", True)):
+        found = tpc.parse(text.replace(line, f"{line}, std = 0")).scale()
+        assert (found.regime, found.last_layer.initialised_maximally) == ("feature", passed)
+
+
 def test_mfp_is_mup_moved_by_the_symmetry():
     text = TEXT.format(weights="", name="mfp", body="return V @ phi(U @ x)").replace("\n\n", "\n")
     found = tpc.parse(text).scale().to_json()
@@ -130,6 +140,21 @@ def test_conditions_say_what_the_verdict_says():
                     a3,
                     b3,
                 )
+
+
+@pytest.mark.parametrize("frozen", ["U", "V"])
+def test_conditions_do_not_take_a_norm_to_be_below_its_bound(frozen):
+    """The norm of the gradient is n^(1/2) here, and clipped; without clipping the rate is too large."""
+    text = TEXT.format(weights="", name="mup", body="return V @ phi(U @ x)").replace("\n\n", "\n")
+    text = text.replace("loss mse", "loss logistic")
+    text = re.sub(rf"weight {frozen} : .*", r"\g<0>, frozen", text)
+    values = {"a2": 0, "b2": "1/2", "c": "1/2"}
+    plain, clipped = (tpc.parse(text.replace("lr = 1", f"lr = 1{clip}")) for clip in ("", ", clip = 1"))
+    assert not tpc.classify(plain, **values).stable
+    assert tpc.classify(clipped, **values).stable
+    assert "c - 1 >= 0" in str(conditions(plain))
+    with pytest.raises(tpc.TpcError, match="TP736"):
+        conditions(clipped)
 
 
 @pytest.mark.parametrize("name", ["mlp2", "recurrent", "residual"])

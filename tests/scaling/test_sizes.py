@@ -1,11 +1,16 @@
-"""Sizes of powers: of what is untouched by training, of its change, and of itself."""
+"""Sizes of powers and functions: of what is untouched by training, of its change, and of itself."""
 
 from dataclasses import dataclass
 from fractions import Fraction
 
 import pytest
 
+import tpc
+from tpc.core.exponent import Exponent
+from tpc.scaling.equations import circuit
+from tpc.scaling.open_exponents import NotWrittenError, Open
 from tpc.scaling.sizes import Env, Numbers, PowerSize, SizeNode, Sizes
+from tpc.scaling.training_sizes import at_first
 
 
 @dataclass(frozen=True)
@@ -31,3 +36,50 @@ class Given(SizeNode):
 def test_powers(k, sizes, expected):
     found = PowerSize(Given(Sizes(*sizes)), Fraction(k)).sizes(Env(Numbers({}), {}, {}))
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes", "expected"),
+    [
+        ("exp(-x^2)", (1, 1, 1), (0, 0, 0)),  # at most 1, however large x is
+        ("exp(-2*x^4)", (0, -1, 0), (0, -1, 0)),
+        ("exp(2*x^2)", (0, 1, 1), (0, 2, 2)),  # in the scale of its argument
+        ("exp(-x)", (0, 1, 1), (0, 1, 1)),
+        ("exp(x)", (0, 1, 1), (0, 1, 1)),
+        ("gelu(2*x)", (-1, 1, 1), (-1, 1, 1)),
+        ("softplus(2*x)", (-1, 1, 1), (0, 1, 1)),
+        ("tanh(2*x)", (-1, 1, 1), (-1, 0, 0)),
+        ("tanh(x^2)", (-1, -2, -1), (-2, -3, -2)),
+        ("cos(2*x)", (-1, -1, -1), (0, -1, 0)),
+        ("log(x)", (1, 0, 1), (0, -1, 0)),  # log(n + 1) − log(n) → 1/n
+        ("log(x)", (0, 1, 1), (0, 0, 0)),
+        ("log(2*x)", (1, -1, 1), (0, -2, 0)),
+        ("step(x)", (1, 0, 1), (0, -1, 0)),
+        ("step(2*x)", (0, 1, 1), (0, 0, 0)),
+    ],
+)
+def test_functions(text, sizes, expected):
+    program = tpc.parse(f"width n\nvector x : n ~ N(0, 1)\ny = {text}\noutput m = mean(y)\n")
+    nodes = {d.family: d.node for d in circuit(program).definitions}
+    assert nodes["y"].sizes(Env(Numbers({}), {"x": Sizes(*sizes)}, {})) == expected
+
+
+def test_sizes_at_first_are_done_when_nothing_grows():
+    """A chain is sized in one sweep, and one more sees that."""
+    chain = "\n".join(f"x{k + 1} = tanh(x{k})" for k in range(9))
+    found = circuit(tpc.parse(f"width n\nvector x0 : n ~ N(0, 1)\n{chain}\noutput m = mean(x9)\n"))
+    sized = []
+    at_first(found, Numbers({}), lambda name, sizes: (sized.append(name), sizes)[1])
+    assert len(sized) == 2 * len(found.definitions)
+
+
+def test_the_smaller_of_two_open_sizes_is_what_the_facts_say():
+    a, b, c = (frozenset({Exponent.var(name)}) for name in "abc")
+    algebra = Open()
+    algebra.facts = {Exponent.var("a") - Exponent.var("b")}  # a − b ≤ 0
+    assert algebra.smaller(a, b) == algebra.smaller(b, a) == a
+    assert algebra.smaller(a | c, b | c) == a | c
+    assert algebra.smaller(a, None) is algebra.smaller(None, a) is None
+    for x, y in ((a, c), (c, a), (a | c, b)):
+        with pytest.raises(NotWrittenError):
+            algebra.smaller(x, y)

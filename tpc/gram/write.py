@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tpc.core.affine import Affine
-from tpc.core.expr import ONE, ZERO, Delta, Expr, Number, Value, mul
+from tpc.core.expr import ONE, ZERO, Delta, Expr, Value, mul
 from tpc.core.traverse import free_variables
 from tpc.emit import python as py
 from tpc.emit.assemble import Setting, assembled, inputs_setting
@@ -21,7 +21,7 @@ from tpc.emit.library import names_for_limit
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.unused import without_unused
 from tpc.gram.cuts import cuts_of
-from tpc.gram.factors import LOGISTIC, polynomial
+from tpc.gram.factors import LOGISTIC
 from tpc.gram.ir import (
     Closed,
     CovarianceProgram,
@@ -35,25 +35,18 @@ from tpc.gram.ir import (
 from tpc.gram.labels import best_name
 from tpc.gram.registered import FORMS, form_named
 from tpc.gram.write_arrays import Array, Arrays
-from tpc.gram.write_gaps import GapWriter
+from tpc.gram.write_gaps import KINKED, SMOOTH, GapWriter, goes_by_gap, plain_kinds
 from tpc.gram.write_rolled import RolledWriter
 from tpc.gram.write_singular import spectral
 from tpc.plan.plan import RULE, CovariancesPlan
 
 LOCALS = ("inputs", "points", "weights", "dtype", "rule", "limit")
 PAIRS = {
-    ("relu", "relu"): "relu_relu",
-    ("step", "step"): "step_step",
     ("relu", "step"): "relu_step",
     ("erf", "erf"): "erf_erf",
     ("sin", "sin"): "sin_sin",
     ("cos", "cos"): "cos_cos",
     ("exp", "exp"): "exp_exp",
-}
-BY_GAPS = {
-    ("tanh", "tanh"): "tanh_tanh",
-    ("tanh'", "tanh'"): "slope_slope",
-    ("softplus", "softplus"): "softplus_softplus",
 }
 SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
 
@@ -202,30 +195,12 @@ class _CovarianceWriter:
         if x.registered:
             self.forms[x.registered] = form_named(x.registered).source
             return py.call(x.registered, q, self._masked(x.c, x.q, x.same, arrays, axes), r)
-        kinds = _plain_kind(x.left), _plain_kind(x.right)
+        if goes_by_gap(x):
+            return self._of_gap(x, arrays, axes, whole)
+        kinds = plain_kinds(x)
         if kinds[::-1] in PAIRS and kinds not in PAIRS:
             return self._closed(
                 Closed(x.right, x.left, x.r, x.c, x.q, tuple((b, a) for a, b in x.same)), arrays, axes
-            )
-        if kinds in (("relu", "relu"), ("step", "step")):
-            name = PAIRS[kinds]
-            return py.call(
-                name,
-                q,
-                self.gaps.of_relu(x, arrays, axes, whole)
-                if name == "relu_relu"
-                else self.gaps.of(x, arrays, axes),
-                r,
-            )
-        if kinds in BY_GAPS and all(
-            isinstance(f.scale, Number) and f.scale.value > 0 for f in (x.left, x.right)
-        ):
-            return py.call(
-                BY_GAPS[kinds],
-                q,
-                self.gaps.of(x, arrays, axes, "smooth_gap"),
-                r,
-                *self._scales(x, arrays, axes),
             )
         c = self._masked(x.c, x.q, x.same, arrays, axes)
         if kinds in PAIRS:
@@ -233,6 +208,20 @@ class _CovarianceWriter:
             return py.call(name, q, c, r, *(self._scales(x, arrays, axes) if name in SCALED else []))
         name = "mixed" if {x.left.kind, x.right.kind} & LOGISTIC else "moment"
         return py.call(name, self._factor(x.left, arrays, axes), self._factor(x.right, arrays, axes), q, c, r)
+
+    def _of_gap(self, x: Closed, arrays: Arrays, axes: Sequence[str], whole: Definition | None) -> Py:
+        kinds = plain_kinds(x)
+        q, r = arrays.aligned(x.q, axes), arrays.aligned(x.r, axes)
+        if kinds in SMOOTH:
+            gap = self.gaps.of(x, arrays, axes, "smooth_gap")
+            return py.call(SMOOTH[kinds], q, gap, r, *self._scales(x, arrays, axes))
+        name = KINKED[kinds]
+        gap = (
+            self.gaps.of_relu(x, arrays, axes, whole)
+            if name == "relu_relu"
+            else self.gaps.of(x, arrays, axes)
+        )
+        return py.call(name, q, gap, r)
 
     def _scales(self, x: Closed, arrays: Arrays, axes: Sequence[str]) -> list[Py]:
         """The scales of both sides, none if they are 1."""
@@ -276,15 +265,6 @@ class _CovarianceWriter:
             rows.append(f"[{', '.join(c.text for c in own)}]")
         means = ", ".join(arrays.aligned(m, axes).text for m in x.mean)
         return f"[{means}], [{', '.join(rows)}]"
-
-
-def _plain_kind(f: Factor) -> str:
-    """What a factor is called that has a function of its own: relu is z·step."""
-    if f.weight != ZERO:
-        return ""
-    if f.kind == "step" and f.power == 1:
-        return "relu"
-    return f.kind if f.power == 0 and not polynomial(f) else ""
 
 
 def _header(plan: CovariancesPlan) -> str:

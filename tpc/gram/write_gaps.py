@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Expr, Ref, Sum, Value, replace, values
+from tpc.core.expr import ZERO, Expr, Number, Ref, Sum, Value, replace, values
 from tpc.core.traverse import free_variables, substitute
 from tpc.emit import python as py
 from tpc.emit.comments import plain
 from tpc.emit.python import Assign, Py, Statement
-from tpc.gram.gaps import RELU, Common, Gaps, GapTerm, OfRelu, OfSum, Product, alike
+from tpc.gram.factors import polynomial
+from tpc.gram.gaps import Common, Gaps, GapTerm, OfRelu, OfSum, Product, alike
 from tpc.gram.ir import Closed, Definition, Factor
 from tpc.gram.labels import best_name
 from tpc.gram.monomials import anonymous, open_array, whole
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
     from tpc.gram.write import _CovarianceWriter
 
 Same = Sequence[tuple[str, str]]
-STEP = Factor(0, "step")
+# functions of gaps in modules, by what the expectation is of
+KINKED = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step"}
+SMOOTH = {
+    ("tanh", "tanh"): "tanh_tanh",
+    ("tanh'", "tanh'"): "slope_slope",
+    ("softplus", "softplus"): "softplus_softplus",
+}
 
 
 def gap_of(name: str) -> str:
@@ -31,7 +38,22 @@ def gap_of(name: str) -> str:
 
 def goes_by_gap(x: Closed) -> bool:
     """Whether the gap of its covariance is what an expectation is made of."""
-    return not x.registered and x.left == x.right and x.left in (RELU, STEP)
+    kinds, scales = plain_kinds(x), [f.scale for f in (x.left, x.right)]
+    positive = all(isinstance(scale, Number) and scale.value > 0 for scale in scales)
+    return not x.registered and (kinds in KINKED or (kinds in SMOOTH and positive))
+
+
+def plain_kinds(x: Closed) -> tuple[str, str]:
+    return _plain_kind(x.left), _plain_kind(x.right)
+
+
+def _plain_kind(f: Factor) -> str:
+    """What a factor is called that has a function of its own: relu is z·step."""
+    if f.weight != ZERO:
+        return ""
+    if f.kind == "step" and f.power == 1:
+        return "relu"
+    return f.kind if f.power == 0 and not polynomial(f) else ""
 
 
 class GapWriter:

@@ -167,10 +167,9 @@ def exponent_of(x: Expr) -> Exponent:
             return Exponent.var(SplitName.of(ref.name).base)
         case Add(terms):
             return sum((exponent_of(term) for term in terms), start=Exponent())
-        case Mul(factors):
-            rest = [f for f in factors if not isinstance(f, Number)]
-            return exponent_of(rest[0]).scaled(coefficient(x).value) if len(rest) == 1 else Exponent()
-    raise TypeError(f"no exponent: {x}")
+    assert isinstance(x, Mul)
+    (factor,) = (f for f in x.factors if not isinstance(f, Number))
+    return exponent_of(factor).scaled(coefficient(x).value)
 
 
 def initial(found: Circuit, zero: object) -> dict[str, Sizes]:

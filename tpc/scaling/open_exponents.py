@@ -47,6 +47,15 @@ class Open:
         """
         return None if y is None else x
 
+    def smaller(self, x: Forms | None, y: Forms | None) -> Forms | None:
+        """Of two that nothing is taken for granted of, as a norm and its bound."""
+        if x is None or y is None:
+            return None
+        for one, other in ((x, y), (y, x)):
+            if all(implied(form, sorted(other, key=str), self.facts) for form in one):
+                return one
+        raise NotWrittenError
+
     def scaled(self, x: Forms | None, factor: Fraction) -> Forms | None:
         if x is not None and factor < 0 and len(x) > 1:
             raise NotWrittenError

@@ -30,6 +30,7 @@ class Algebra(Protocol):
     def plus(self, x: Any, y: Any) -> Any: ...
     def join(self, x: Any, y: Any) -> Any: ...
     def least(self, x: Any, y: Any) -> Any: ...
+    def smaller(self, x: Any, y: Any) -> Any: ...
     def scaled(self, x: Any, factor: Fraction) -> Any: ...
 
 
@@ -54,6 +55,8 @@ class Numbers:
 
     def least(self, x: Fraction | None, y: Fraction | None) -> Fraction | None:
         return None if x is None or y is None else x if x <= y else y
+
+    smaller = least
 
     def scaled(self, x: Fraction | None, factor: Fraction) -> Fraction | None:
         return None if x is None else x * factor
@@ -240,7 +243,7 @@ class Capped(SizeNode):
             return (
                 env.zero
                 if under is None
-                else algebra.least(env.zero, algebra.plus(over, algebra.scaled(under, Fraction(-1))))
+                else algebra.smaller(env.zero, algebra.plus(over, algebra.scaled(under, Fraction(-1))))
             )
 
         base, full = cap(q.base, p.base), cap(q.full, p.full)
