@@ -24,7 +24,7 @@ from tpc.emit.module import emit_vectors, source_of_a_repeat
 from tpc.evaluate.aim import Aim
 from tpc.evaluate.fit import fit_in_memory, of_checks
 from tpc.evaluate.initial import Start
-from tpc.evaluate.jumps import require_sizes, require_told
+from tpc.evaluate.jumps import WITHOUT_LIMIT, require_sizes, without_limit
 from tpc.evaluate.output_functions import at_points, functions_of
 from tpc.evaluate.remarks import reasons, without_use
 from tpc.evaluate.result import DivergedError, Outcome, Result
@@ -321,13 +321,16 @@ class Evaluator:
         """In the program's order; jit sorts by name. Those without a finite error have a reason."""
         repeats = max(stage.repeats, stage.plan.checks[1])
         require_sizes(self.program, repeats, stage.found, stage.of_checks)
-        require_told(self.program, self.whole, repeats, stage.found, stage.of_checks, given)
+        jumps = without_limit(self.program, self.whole, repeats, stage.found, stage.of_checks, given)
         why, ordered = reasons(stage.claims), {name: stage.found[name] for name in self.program.reported}
-        return {
+        found = {
             name: Outcome(
                 np.asarray(value), None if stderr is None else np.asarray(stderr), reason=why.get(name)
             )
             for name, (value, stderr) in ordered.items()
+        }
+        return found | {
+            name: found[name].without_error_at(where, WITHOUT_LIMIT) for name, where in jumps.items()
         }
 
     def _from_start(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tpc.core.names import SplitName
 from tpc.core.passes import without_unused
 from tpc.core.program import Output, Program
 from tpc.diagnostics import catalogue
@@ -29,6 +30,7 @@ TINY = 1e-9  # below which a number may be 0 but for rounding
 # at which it is seen whether it is 0 at every width, and how many times larger it is there if it is a
 # fluctuation
 SMALL_WIDTH, SEEDS, LARGER = 16, 4, 1000
+WITHOUT_LIMIT = "it jumps at what tends to 0, and is a fluctuation of either sign at width n"
 ENOUGH_TO_TELL = 6  # repeats: errors of fewer are too large themselves
 
 
@@ -64,41 +66,64 @@ def require_sizes(
             )
 
 
-def require_told(
+def without_limit(
     program: Program,
     whole: Program,
     repeats: int,
     found: Mapping[str, tuple[Any, Any]],
     claims: Mapping[str, Any],
     given: Mapping[str, np.ndarray],
-) -> None:
-    """Raises TpcError (TP809) where what is written by hand jumps at what tends to 0, or is not told from 0.
+) -> dict[str, np.ndarray]:
+    """Which entries of outputs have no limit, since they jump at what tends to 0, or is not told from 0.
 
+    Raises TpcError (TP809) where these are all entries of an output, or other numbers depend on what jumps.
     whole: the program before its tables were made cheaper, with the same outputs. given: its inputs.
     """
+    reported = {output.name: output for output in program.outputs if output.name in program.reported}
+    marked = dict[str, np.ndarray]()
     for output in program.outputs:
         if not output.jump:
             continue
-        value, error = (None if part is None else np.asarray(part, float) for part in found[output.name])
-        assert value is not None
-        spread = np.zeros(value.shape) if error is None else error
-        if output.name in claims:
-            spread = np.asarray(claims[output.name].spread)
-        with np.errstate(invalid="ignore"):
-            tiny = np.abs(value) + spread * repeats**0.5 < TINY
-            wrong = ~tiny & (np.abs(value) <= TOLD * spread)
-        if _by_chance(value, spread, wrong):
-            wrong &= False
-        if output.name in claims:
-            tiny &= (value != 0) | (spread != 0)  # what is 0 at all points is so at every width
-        if tiny.any():
-            least = LARGER * (np.abs(value) + spread * repeats**0.5)
-            wrong |= tiny & (_at_small_width(whole, output, given) > least)
-        if wrong.any():
-            place = dict(zip((v for v, _ in output.axes), map(int, np.argwhere(wrong)[0]), strict=True))
-            told = catalogue.scaling.jump_at_nothing(output.origin.label, output.check, output.jump, place)
-            source = program.source
-            raise TpcError([told], program.name, source.text if source else "", of_program=True)
+        wrong = _not_told(output, whole, repeats, found, claims, given)
+        if not wrong.any():
+            continue
+        own = reported.get(SplitName.of(output.check.split("[")[0]).base)
+        where = None if own is None else wrong.any(axis=tuple(range(len(own.axes), wrong.ndim)))
+        if own is not None and where is not None and where.shape == own.shape and not where.all():
+            marked[own.name] = np.logical_or(where, marked.get(own.name, False))
+            continue
+        place = dict(zip((v for v, _ in output.axes), map(int, np.argwhere(wrong)[0]), strict=True))
+        told = catalogue.scaling.jump_at_nothing(output.origin.label, output.check, output.jump, place)
+        source = program.source
+        raise TpcError([told], program.name, source.text if source else "", of_program=True)
+    return marked
+
+
+def _not_told(
+    output: Output,
+    whole: Program,
+    repeats: int,
+    found: Mapping[str, tuple[Any, Any]],
+    claims: Mapping[str, Any],
+    given: Mapping[str, np.ndarray],
+) -> np.ndarray:
+    """Which members of what is looked at tend to 0, and are fluctuations, or may be for all that is known."""
+    value, error = (None if part is None else np.asarray(part, float) for part in found[output.name])
+    assert value is not None
+    spread = np.zeros(value.shape) if error is None else error
+    if output.name in claims:
+        spread = np.asarray(claims[output.name].spread)
+    with np.errstate(invalid="ignore"):
+        tiny = np.abs(value) + spread * repeats**0.5 < TINY
+        wrong: np.ndarray = ~tiny & (np.abs(value) <= TOLD * spread)
+    if _by_chance(value, spread, wrong):
+        wrong = np.zeros(wrong.shape, bool)
+    if output.name in claims:
+        tiny &= (value != 0) | (spread != 0)  # what is 0 at all points is so at every width
+    if tiny.any():
+        least = LARGER * (np.abs(value) + spread * repeats**0.5)
+        wrong = wrong | tiny & (_at_small_width(whole, output, given) > least)
+    return wrong
 
 
 def _by_chance(value: np.ndarray, error: np.ndarray, near: np.ndarray) -> bool:

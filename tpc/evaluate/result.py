@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,11 @@ class Outcome:
         from tpc.evaluate.result_tables import html_of_outcome
 
         return html_of_outcome(self)
+
+    def without_error_at(self, where: np.ndarray, reason: str) -> Outcome:
+        """The same without a finite error at some entries."""
+        stderr = np.where(where, np.inf, 0.0 if self.stderr is None else self.stderr)
+        return replace(self, stderr=stderr, reason=reason)
 
     @property
     def std(self) -> np.ndarray | None:

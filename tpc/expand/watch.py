@@ -6,7 +6,7 @@ mean(u) is 0, in the limit that it computes; of a vector, the number in front of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -163,25 +163,13 @@ class _Watch:
         return self.facts.one_name(x)
 
     def jumps(self, x: Expr, jump: Jump) -> bool:
-        """Whether x, with what its values are made of, is not the same on both sides of the jump.
-
-        Looked at where random lines meet it; where none does, it is taken to be.
-        """
-        node = jump.node
-        if isinstance(node, SpectralMap):
+        """Whether x is not the same on both sides of the jump, whatever its values are, or are made of."""
+        if isinstance(jump.node, SpectralMap):
             return True
+        return _jumps(x, jump, lambda part: part) and _jumps(x, jump, self.unfolded)
 
-        def unfolded(part: Expr) -> Expr:
-            return self.facts.one_name(self.facts.unfolded(part))
-
-        sides = SIDES.get(node.function) or node.args[1:]
-        one, other = (unfolded(replaced(x, partial(_swapped, node, side))) for side in sides)
-        above = Compare(">", unfolded(jump.place), ZERO)
-        places = edge(above, leaves_of(above, one, other))
-        if places is None:
-            return True
-        finite = all(np.all(np.isfinite(numbers(side, places))) for side in (one, other))
-        return not finite or differ(one, other, places)
+    def unfolded(self, x: Expr) -> Expr:
+        return self.facts.one_name(self.facts.unfolded(x))
 
     def line(self, site: Site, jump: Jump, what: Expr) -> tuple[Op, ...]:
         """What makes the number that is looked at, for all rounds that it depends on."""
@@ -219,6 +207,20 @@ class _Watch:
         shape = self.families[-1].shape
         self.families.append(replace(self.known[site.out.name], name=table.name, shape=shape))
         return OuterNonlin(table, what, origin=origin), Moment(out, Value(table, True), origin=origin)
+
+
+def _jumps(x: Expr, jump: Jump, made_of: Callable[[Expr], Expr]) -> bool:
+    """Looked at where random lines meet the jump; where none does, it is taken to be one."""
+    node = jump.node
+    assert isinstance(node, Call)
+    sides = SIDES.get(node.function) or node.args[1:]
+    one, other = (made_of(replaced(x, partial(_swapped, node, side))) for side in sides)
+    above = Compare(">", made_of(jump.place), ZERO)
+    places = edge(above, leaves_of(above, one, other))
+    if places is None:
+        return True
+    finite = all(np.all(np.isfinite(numbers(side, places))) for side in (one, other))
+    return not finite or differ(one, other, places)
 
 
 def filled(name: str, axes: Ranges, most: Sequence[int]) -> Iterator[Op]:
