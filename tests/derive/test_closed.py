@@ -161,6 +161,15 @@ def test_chains_that_are_deeper_than_what_may_wait_have_closed_forms() -> None:
     assert str(derive(tpc.parse(text)).closed["m"]) == "10000*c**2 + 200*c + 1"
 
 
+def test_products_of_some_hundred_terms_have_closed_forms() -> None:
+    program = tpc.parse(PAIR.format(body="(1 + a + b)^5*(1 + a - b)^5").replace("rho = 1/3", "rho = 0"))
+    x, weights = np.polynomial.hermite_e.hermegauss(8)
+    a, b = np.meshgrid(np.sqrt(2) * x, x)
+    exact = np.sum(np.outer(weights, weights) * (1 + a + b) ** 5 * (1 + a - b) ** 5) / (2 * np.pi)
+    closed = derive(program).closed["m"]
+    assert float(closed.subs(dict.fromkeys(closed.free_symbols, 0))) == pytest.approx(exact, rel=1e-12)
+
+
 def test_large_expressions_are_given_up_in_time() -> None:
     body = "*".join(f"(1 + a + {k}*b + a*b)" for k in range(2, 30))
     assert derive(tpc.parse(PAIR.format(body=body))).closed["m"] is None

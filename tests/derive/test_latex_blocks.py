@@ -114,6 +114,18 @@ def test_a_line_is_broken_where_it_is_marked_and_delimiters_go_on():
     assert broken(text, 8)[0] == r"a = \left(b \right."
 
 
+def test_a_fraction_is_as_wide_as_its_wider_part():
+    def width(text):
+        return measured(text)[0]
+
+    small, large = "a + b", "abcdefg + h"
+    assert width(rf"\frac{{{small}}}{{{large}}}") == width(rf"\frac{{{large}}}{{{small}}}")
+    bar = width(r"\frac{a}{a}") - width("a")
+    assert 0 < bar < width("a")
+    assert width(rf"\frac{{{small}}}{{{large}}}") == pytest.approx(width(large) + bar)
+    assert width(rf"x + \frac{{{small}}}{{{large}}} + y") == pytest.approx(width(f"x + {large} + y") + bar)
+
+
 def test_what_is_much_wider_than_a_line_is_one_all_the_same():
     latex = "+".join(["x"] * 10_000)
     assert broken(latex, 50) == [latex]

@@ -33,6 +33,12 @@ def test_text_reads_like_a_paper() -> None:
     assert "\n".join(lines) == WISHART_TEXT
 
 
+def test_constants_are_shown_as_one_writes_them() -> None:
+    found = limit("width n\nvector u : n ~ N(0, 1)\nx = pi*u + e\noutput m = mean(x)\n")
+    assert "Z^x = π·Z^u + e " in str(found)
+    assert r"Z^{x} &= \pi \, Z^{u} + e" in found.latex()
+
+
 def test_parts_of_a_line_are_shown_as_what_they_are() -> None:
     found = limit(two_layers(3))
     assert "$" not in str(found)

@@ -1,6 +1,8 @@
-"""Means that are 0 by symmetry, and those that are none."""
+"""Means of products of functions; those that are 0 by symmetry, and those that are none."""
 
+import numpy as np
 import pytest
+from scipy import special
 
 import tpc
 
@@ -18,3 +20,33 @@ def test_quotients_by_what_is_above_0_are(odd):
     found = tpc.parse(f"{HEAD}output a = mean({odd})\n").compile()()["a"]
     assert found.value == 0
     assert found.stderr is None
+
+
+SMOOTH = {
+    "erf": special.erf,
+    "sin": np.sin,
+    "cos": np.cos,
+    "exp": np.exp,
+    "tanh": np.tanh,
+    "softplus": lambda x: np.logaddexp(x, 0),
+    "gelu": lambda x: x * special.ndtr(x),
+    "sigmoid": special.expit,
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize(("a", "b"), [(1, 1), (2, 2), (1 / 2, 2), (-1, 1 / 2)])
+def test_functions_of_multiples_are_of_these(name, a, b):
+    """Against Gauss–Hermite in two dimensions; the same multiple on both sides, others, a negative one."""
+    program = tpc.parse(
+        "width n\nvector (u, v) : n ~ N([0, 0], [[1, 1/3], [1/3, 1/2]])\n"
+        f"output m = mean({name}({a}*u)*{name}({b}*v))\n"
+    )
+    found = program.compile()
+    x, weights = np.polynomial.hermite_e.hermegauss(120)
+    u, v = np.linalg.cholesky([[1, 1 / 3], [1 / 3, 1 / 2]]) @ np.stack(np.meshgrid(x, x)).reshape(2, -1)
+    law = np.outer(weights, weights).ravel() / weights.sum() ** 2
+    assert found.plan.method == "gram"
+    assert float(found()["m"].value) == pytest.approx(
+        law @ (SMOOTH[name](a * u) * SMOOTH[name](b * v)), rel=1e-6, abs=1e-7
+    )

@@ -105,6 +105,8 @@ def test_each_kind_of_program_has_its_plan(kind):
     assert plan.memory > 0
     assert plan.evaluations >= 1
     assert str(plan) == " ".join(str(plan).split())
+    shown = plan._repr_html_()
+    assert ("points of a repeat" in shown, ">repeats<" in shown) == (plan.samples > 1, plan.sampled)
     if any(plan.checks):
         samples, repeats = plan.checks
         assert samples >= 1024
@@ -142,6 +144,23 @@ def test_a_method_that_cannot_is_refused_for_a_reason(method, kind, said):
         planned(PROGRAMS[kind][0], method=method)
     assert caught.value.diagnostics[0].code == "TP601"
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("table A : n x n = outer(u, u)^2\ny = A @ u\noutput m = mean(y*u)\n", "`A` is a table, whose limit"),
+        (
+            "input x[300, 300]\n" + "vector w[k < 300] : n ~ N(0, 1)\n"
+            "h[i] = sum(k < 300: x[i, k]*w[k]) for i < 300\n"
+            "output m[i, j, k] = mean(sin(exp(h[i])*h[j]*h[k])) for i < 300 for j < 300 for k < 300\n",
+            "by quadrature, over 3 Gaussians at most, would take",
+        ),
+    ],
+)
+def test_why_covariances_are_refused(text, said):
+    with pytest.raises(TpcError, match=said):
+        planned(U + text, method="gram")
 
 
 @pytest.mark.parametrize(("rounds", "sensitive"), [(10, True), (1000, False)])

@@ -64,6 +64,37 @@ def test_functions(text, sizes, expected):
     assert nodes["y"].sizes(Env(Numbers({}), {"x": Sizes(*sizes)}, {})) == expected
 
 
+@pytest.mark.parametrize(
+    ("body", "size"),
+    [
+        ("x", "-1/2"),  # 0 by symmetry
+        ("x^2", 0),
+        ("x^3", "-1/2"),
+        ("x^2*u", "-1/2"),
+        ("x*u", "-1/2"),
+        ("x^2*u^2", 0),
+        ("tanh(x)", "-1/2"),
+        ("cos(x)", 0),
+        ("x*sign(x)", 0),
+        ("x + 1", 0),
+        ("relu(x)", 0),
+        ("u*relu(x)", "-1/2"),
+        ("y*x", "-1/2"),  # y = W x, and W is odd
+        ("y^2", 0),
+        ("z", "-1/2"),  # of the law N(0, 1) as u, of two that belong together
+        ("z*w", 0),
+        ("v", 0),  # has a mean
+    ],
+)
+def test_means_that_are_0_by_symmetry_at_first(body, size):
+    program = tpc.parse(
+        "width n\nvector x : n ~ N(0, 1)\nvector u : n ~ N(0, 1)\nvector v : n ~ N(1, 1)\n"
+        "vector (z, w) : n ~ N([0, 0], [[1, 1/2], [1/2, 1]])\nmatrix W : n x n ~ N(0, 1/n)\n"
+        f"y = W @ x\nm = mean({body})\noutput q = m\n"
+    )
+    assert at_first(circuit(program), Numbers({}))["m"].full == Fraction(size)
+
+
 def test_sizes_at_first_are_done_when_nothing_grows():
     """A chain is sized in one sweep, and one more sees that."""
     chain = "\n".join(f"x{k + 1} = tanh(x{k})" for k in range(9))

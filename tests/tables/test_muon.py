@@ -313,3 +313,32 @@ def test_coefficients_may_be_schedules() -> None:
     changed = tpc.parse(texts[0]).simulate({**given, "a": [3, 2]}, width=8, seeds=[0]).outputs["g"]
     assert np.array_equal(changed[:, :2], found[0][:, :2])
     assert not np.array_equal(changed[:, 2], found[0][:, 2])
+
+
+POWERS = """width n
+vector u : n ~ N(0, 1)
+vector v : n ~ N(0, 1)
+vector w : n ~ N(0, 1)
+x = {x}
+table P : n x n = polar(outer(x, v))
+y = P @ v
+output q = {q}
+"""
+
+
+@pytest.mark.parametrize(
+    ("x", "q", "found"),
+    [
+        ("u + w/n^(1/2)", "mean(u*y)", 1),
+        ("u + w/n^(1/2)", "n^(1/2)*mean(w*y)", "TP802"),
+        ("n^(1/2)*u", "mean(u*y)", "TP801"),
+    ],
+)
+def test_polar_factors_beside_powers_of_n(x, q, found):
+    """Of first terms of order 1; what is below takes a derivative that is none, what grows is refused."""
+    program = tpc.parse(POWERS.format(x=x, q=q))
+    if found == 1:
+        assert float(program.compile()()["q"].value) == pytest.approx(1)
+        return
+    with pytest.raises(tpc.TpcError, match=found):
+        program.compile()

@@ -28,12 +28,6 @@ class Equation:
     rule: str
     ranges: tuple[IndexRange, ...] = ()
 
-    def at(self, env: Env) -> Equation:
-        ranges = tuple(
-            IndexRange(r.variable, r.count.substitute(env)) for r in self.ranges if r.variable not in env
-        )
-        return replace(self, left=at(self.left, env), right=at(self.right, env), ranges=ranges)
-
 
 @dataclass(frozen=True, repr=False)
 class ZFormula(ABC):
