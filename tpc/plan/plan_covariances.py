@@ -34,7 +34,7 @@ FINDING, QUICK = 8, 1  # seconds that finding covariances may take unasked, and 
 LONGEST, COMPILING = 1e5, 1800.0
 # seconds that XLA takes for an array, and that it may take for all of loops that are written out, unasked
 A_LINE, PATIENCE = 0.06, 40
-MOST_ROUNDS = 200  # of loops that covariances are tried on unasked: they are written out
+MOST_ROUNDS = 256  # of loops that covariances are tried on unasked: they are written out
 
 
 def try_covariances(program: Program, options: Options) -> CovariancesPlan | Refusal:
