@@ -75,7 +75,7 @@ def test_a_single_entry_that_is_not_finite():
     program = tpc.parse(
         "width n\ninput a[4]\nvector v : n ~ N(0, 1)\nm = mean(v^2)\noutput c[t] = log(a[t])*m for t < 4\n"
     )
-    with pytest.raises(tpc.TpcError, match=r"`c` is not finite at `c\[1\]`: `log\(a\[1\]\)` is no real number at"):
+    with pytest.raises(tpc.TpcError, match=r"`c` is not finite at `c\[1\]`: `log\(a\[1\]\)`"):
         program.compile()({"a": [1, -1, 2, 3]})
     with pytest.raises(tpc.TpcError, match=r"`c` is not finite from `c\[2\]` on: `log\(a\[2\]\)`"):
         program.compile()({"a": [1, 1, -2, 0]})

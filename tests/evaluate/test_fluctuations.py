@@ -167,3 +167,20 @@ def test_margins_that_are_all_near_are_told() -> None:
         with pytest.raises(tpc.TpcError) as error:
             evaluator({"c": c})
         assert error.value.diagnostics[0].code == "TP809"
+
+
+ACCURACY = trained(
+    "dim T = 2, B = 2, d = 2\ninput xi[T, B, d], y[T, B]",
+    "sgd(lr = 0.5)",
+    more="output right[t] = sum(i < B: step(f[t](xi[0, i])*y[0, i]))/B for t < T + 1\n",
+)
+
+
+def test_an_accuracy_of_a_network_that_is_0_at_first() -> None:
+    """What is before training has no error; what is after it stays."""
+    random = np.random.default_rng(0)
+    given = {"xi": random.standard_normal((2, 2, 2)), "y": np.ones((2, 2))}
+    found = tpc.parse(ACCURACY).compile(samples=4096, repeats=8)(given)
+    assert np.isinf(found["right"].stderr).tolist() == [True, False, False]
+    assert found["right"].reason is not None
+    assert np.isfinite(found["loss"].stderr).all()
