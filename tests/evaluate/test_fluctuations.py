@@ -184,3 +184,14 @@ def test_an_accuracy_of_a_network_that_is_0_at_first() -> None:
     assert np.isinf(found["right"].stderr).tolist() == [True, False, False]
     assert found["right"].reason is not None
     assert np.isfinite(found["loss"].stderr).all()
+
+
+def test_what_depends_on_entries_without_a_limit_has_none() -> None:
+    body = """dim T = 3
+for t < T:
+    a[t] = sign(mean(u*v) + t)
+output a
+"""
+    assert np.isinf(run(body).outputs["a"].stderr).tolist() == [True, False, False]
+    with pytest.raises(tpc.TpcError, match="TP809"):
+        run(f"{body}output q = sum(t < T: a[t])")

@@ -13,7 +13,8 @@ import numpy as np
 
 from tpc.core.names import SplitName
 from tpc.core.passes import without_unused
-from tpc.core.program import Output, Program
+from tpc.core.program import Output, Program, instructions
+from tpc.core.traverse import used_refs
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 
@@ -79,7 +80,8 @@ def without_limit(
     Raises TpcError (TP809) where these are all entries of an output, or other numbers depend on what jumps.
     whole: the program before its tables were made cheaper, with the same outputs. given: its inputs.
     """
-    reported = {output.name: output for output in program.outputs if output.name in program.reported}
+    read = {ref.name for op, _ in instructions(program.body) for ref in used_refs(op)}
+    last = {o.ref.name: o for o in program.outputs if o.name in program.reported and o.ref.name not in read}
     marked = dict[str, np.ndarray]()
     for output in program.outputs:
         if not output.jump:
@@ -87,7 +89,7 @@ def without_limit(
         wrong = _not_told(output, whole, repeats, found, claims, given)
         if not wrong.any():
             continue
-        own = reported.get(SplitName.of(output.check.split("[")[0]).base)
+        own = last.get(SplitName.of(output.name).base)
         where = None if own is None else wrong.any(axis=tuple(range(len(own.axes), wrong.ndim)))
         if own is not None and where is not None and where.shape == own.shape and not where.all():
             marked[own.name] = np.logical_or(where, marked.get(own.name, False))
