@@ -73,6 +73,8 @@ def test_indices_are_exact_numbers(route, dtype):
     wrong = []
     for start in range(0, COUNT, TOGETHER):
         own = cases(10**6 * ROUTES.index((route, dtype)) + start, min(TOGETHER, COUNT - start))
+        if route.startswith("laws"):  # those without a value are refused (TP409)
+            own = [case for case in own if None not in case.values]
         found = evaluated(own, route, dtype)
         m = float(found.get("m", 1.0))
         for k, case in enumerate(own):
