@@ -13,9 +13,7 @@ from tpc.scaling.sizes import NIL, ZERO, Algebra, Env, SizeNode, Sizes, join_siz
 MAX_ROUNDS = 64
 
 Found = dict[str, Sizes]
-EvaluationCheckpoint = Callable[
-    [str, Sizes], Sizes
-]  # what is kept of the sizes that a definition gives a family
+Kept = Callable[[str, Sizes], Sizes]  # what is kept of the sizes that a definition gives a family
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ def keep(_: str, sizes: Sizes) -> Sizes:
     return sizes
 
 
-def at_first(circuit: Circuit, algebra: Algebra, kept: EvaluationCheckpoint = keep) -> Found:
+def at_first(circuit: Circuit, algebra: Algebra, kept: Kept = keep) -> Found:
     """Sizes where nothing is learned."""
     now = initial(circuit, algebra.const(ZERO))
     for _ in range(MAX_ROUNDS):
@@ -46,7 +44,7 @@ def trained(
     algebra: Algebra,
     forward: Collection[str],
     at_end: Callable[[Found], bool],
-    kept: EvaluationCheckpoint = keep,
+    kept: Kept = keep,
     rounds: int = MAX_ROUNDS,
 ) -> TrainingRounds:
     """Sizes after so many rounds of training, or until nothing changes, or `at_end`.
@@ -67,9 +65,7 @@ def trained(
     return TrainingRounds(now, rounds, settled=False)
 
 
-def _sweep(
-    circuit: Circuit, env: Env, but: Collection[str], kept: EvaluationCheckpoint, *, updates: bool = False
-) -> bool:
+def _sweep(circuit: Circuit, env: Env, but: Collection[str], kept: Kept, *, updates: bool = False) -> bool:
     """Sizes all definitions, or those of updates alone but for those of `but`.
 
     Returns whether anything has grown.
