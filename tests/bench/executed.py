@@ -29,7 +29,7 @@ class Executed:
 
     @cached_property
     def seconds(self) -> dict[str, float]:
-        """Of each test that passed."""
+        """How long each test that passed took."""
         found = {}
         for case in ElementTree.parse(self.times).iter("testcase"):
             if not list(case):
@@ -53,8 +53,10 @@ class Executed:
         }
 
     def tests(self, path: str, lines: Iterable[int], most: float) -> list[str]:
-        """Those that execute one of the lines, the quickest first, as many as take `most` seconds in all.
-        None where what stands there is executed by an import."""
+        """The tests that execute one of the lines, the quickest first, as many as take `most` seconds in all.
+
+        One at least if there are any; there are none where what stands there is executed by an import.
+        """
         of_line = self.of_file.get(path, {})
         able = set[str]().union(*(of_line.get(line, ()) for line in lines)) & self.seconds.keys()
         chosen, left = [], most
