@@ -308,4 +308,4 @@ def test_errors_in_a_figure_are_those_of_the_table(monkeypatch):
     outline = band.get_paths()[0].vertices
     errors = found.outputs["m"].stderr
     at = outline[np.isclose(outline[:, 0], 1.2), 1]
-    np.testing.assert_allclose(np.ptp(at), 2 * errors[1], rtol=1e-6)
+    np.testing.assert_allclose(np.ptp(at), 2 * errors[1], rtol=1e-12)
