@@ -165,7 +165,7 @@ def test_limits_that_are_off_by_roots_of_the_width_agree(widths):
     assert report.agrees, str(report)
     assert [output.gap.order.tolist() for output in report.outputs] == [0.5, 0.5, 0.5, 1.0]
     assert "n·bias: none" in str(report)
-    by_whole_powers = {name: replace(own, by_roots=None) for name, own in predicted.items()}
+    by_whole_powers = {name: replace(own, order=None) for name, own in predicted.items()}
     if len(widths) > 1:
         assert not verify(limits, samples, corrections=by_whole_powers).limit_agrees
     for name in limits:

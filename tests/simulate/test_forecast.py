@@ -25,7 +25,7 @@ class Prediction:
     bias_stderr: np.ndarray | None = None
     variance_stderr: np.ndarray | None = None
     first_order_from: np.ndarray | None = None
-    by_roots: np.ndarray | None = None
+    order: np.ndarray | None = None
 
 
 def predicted(bias, variance=1.0, **errors):

@@ -94,17 +94,23 @@ def test_the_significance_of_a_gap_is_what_it_says(seeds):
     """Without an offset, σ > 2 in 4.6 % of all cases (two-sided), however few the seeds."""
     rng = np.random.default_rng(1)
     values = [3 / n + rng.standard_normal((seeds, 20_000)) / np.sqrt(n) for n in (64, 256, 1024)]
-    found = gap(Measured((64, 256, 1024), values, np.zeros(20_000), np.zeros(20_000)), "float64")
+    zeros, ones = np.zeros(20_000), np.ones(20_000)
+    found = gap(Measured((64, 256, 1024), values, zeros, zeros, ones), "float64", order=1.0)
     assert 0.02 < np.mean(found.sigma > 2) < 0.06
     assert not np.any(found.sigma > 5)
 
 
-def test_extrapolation_removes_the_powers_of_one_over_n():
-    widths = np.array([64, 128, 256, 1024])
-    a = extrapolation(widths, [8, 8, 16, 2])
-    assert a @ np.ones(4) == pytest.approx(1)
-    assert a @ (1 / widths) == pytest.approx(0, abs=1e-12)
-    assert a @ (1 / widths**2) == pytest.approx(0, abs=1e-12)
+@pytest.mark.parametrize("order", [1, 1 / 2, 1 / 4])
+@pytest.mark.parametrize("growth", [-1, 0, 1])
+def test_extrapolation_removes_the_powers_of_one_over_n(order, growth):
+    widths, seeds = np.array([64.0, 128.0, 256.0, 1024.0]), np.array([8, 8, 16, 2])
+    a = extrapolation(widths, seeds, order=order, growth=growth)
+    powers = np.stack([widths ** (-order * k) for k in range(3)])
+    assert powers @ a == pytest.approx([1, 0, 0], abs=1e-12)
+    # of all that do so the one of the smallest variance: a variance-weighted one is a combination of powers
+    weighted = a * widths**growth / seeds
+    fitted = powers.T @ np.linalg.lstsq(powers.T, weighted, rcond=None)[0]
+    assert weighted == pytest.approx(fitted, rel=1e-9)
 
 
 def test_report_as_json_and_figure(samples, tmp_path):

@@ -12,6 +12,7 @@ KNOWN = 3.0  # standard errors from 0 that a bias or a variance is, to be what o
 ASSUMED = 10.0
 # what rounding leaves of a zero, relative to the other entries of an output, or to 1 if all are 0
 REST = 4e-15
+OF_ROOTS = 0.5  # p of means off by powers of n^(-p) that have no expansion in 1/n
 
 
 def tells_nothing(value: np.ndarray, stderr: np.ndarray, assumed: np.ndarray) -> np.ndarray:

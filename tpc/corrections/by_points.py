@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.core.expansion import REST, size_of
+from tpc.core.expansion import OF_ROOTS, REST, size_of
 from tpc.corrections.differences import CHUNK, REMEDY, Differences, OnPoints, Weighted
 from tpc.corrections.first_order import Ladder, Moved
 from tpc.corrections.given_start import SOLVED, GivenStart, WeightedGivenStart
@@ -73,8 +73,8 @@ class Derived:
     slopes: Slopes
     # why entries are NaN, if some are
     reason: str | None
-    # entries of which the means at width n are off by powers of n^(-1/2), and not of 1/n
-    by_roots: np.ndarray
+    # p of entries of which the means at width n are off by powers of n^(-p)
+    order: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,8 +280,8 @@ def _of_output(
         holds = steps.ladder.first_order_from(moved, halved, larger, known, ROUNDING * unit, students)
     of_all = Slopes(*(np.where(variance[0] == 0, 0, scale * part) for part in (own.whole, own.apart)))
     why = OF_ROOT if grows.any() else None
-    by_roots = np.isnan(bias[0]) | np.isnan(variance[0])
-    made = Derived(scale * bias[0], scale * bias[1], *variance, scale, holds, of_all, why, by_roots)
+    order = np.where(np.isnan(bias[0]) | np.isnan(variance[0]), OF_ROOTS, 1.0)
+    made = Derived(scale * bias[0], scale * bias[1], *variance, scale, holds, of_all, why, order)
     return without(made, (np.isnan(made.bias) & ~grows) | np.isnan(made.variance), NO_LIMIT)
 
 

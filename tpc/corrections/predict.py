@@ -333,7 +333,7 @@ def _of_points(own: Derived, limit: Result, name: str) -> Correction:
         fluctuation_error,
         first_order_from=own.first_order_from,
         reason=own.reason,
-        by_roots=own.by_roots,
+        order=own.order,
     )
     return found.as_far_as_known()
 

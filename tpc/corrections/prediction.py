@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tpc.core.expansion import ASSUMED, KNOWN, ZERO, size_of, tells_nothing
+from tpc.core.expansion import ASSUMED, KNOWN, OF_ROOTS, ZERO, size_of, tells_nothing
 from tpc.evaluate.choice import Started
 from tpc.show.entries import plain, print_entries, whole
 from tpc.show.figures import print_from, with_error
@@ -52,8 +52,8 @@ class Correction:
     # None where it is not known
     first_order_from: np.ndarray | None = None
     reason: str | None = None
-    # entries of which the means at width n are off by powers of n^(-1/2); None where all are by those of 1/n
-    by_roots: np.ndarray | None = None
+    # p of entries of which the means at width n are off by powers of n^(-p), 1 or 1/2; None where all p are 1
+    order: np.ndarray | None = None
 
     def as_far_as_known(self) -> Correction:
         """The same without numbers that tell nothing: NaN, and the reason says so.
@@ -88,7 +88,7 @@ class Correction:
             fluctuation=fluctuation,
             fluctuation_stderr=fluctuation_stderr,
             reason=told,
-            by_roots=of_bias | (False if self.by_roots is None else self.by_roots),
+            order=np.where(of_bias, OF_ROOTS, 1.0 if self.order is None else self.order),
         )
 
     def within(self, share: float) -> np.ndarray:

@@ -2,11 +2,11 @@
 
 Model: the mean over seeds at width n is `m_n = L + c/n + c'/n² + noise` (TP4 Thm 7.4; the bias is O(1/n)),
 each width with noise of its own, measured by its seeds. (With powers n^(-1/2), or a kink at the limit itself,
-it is L + c n^(-1/2) + c'/n.) So `gap = Σ a_n m_n − limit`, the extrapolation to n
-= ∞ by least squares, estimates what no O(1/n) bias explains. The coefficients a_n depend on the widths and
-numbers of seeds alone, as the variance of the noise is proportional to 1/n: choosing them by the measured
-variances would favour the widths at which few seeds happen to agree. The error of the gap does use the
-measured variances, and the limit's own error.
+it is L + c n^(-1/2) + c'/n.) So `gap = Σ a_n m_n − limit`, the extrapolation to n = ∞ by least squares,
+estimates what no such bias explains. The coefficients a_n depend on the widths and numbers of seeds alone, as
+the variance of the noise is proportional to 1/n: choosing them by the measured variances would favour the
+widths at which few seeds happen to agree. The error of the gap does use the measured variances, and the
+limit's own error.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special, stats
 
 from tpc.core.expansion import ASSUMED, REST, ZERO
@@ -39,8 +40,8 @@ class Measured:
     values: Sequence[np.ndarray]
     limit: np.ndarray
     limit_stderr: np.ndarray
-    # the means come near to it in powers of n^(-order)
-    order: float = 1.0
+    # p of entries whose means come near to it in powers of n^(-p)
+    order: np.ndarray
 
     def widest(self, count: int) -> Measured:
         """The same at so many of the widths."""
@@ -90,14 +91,15 @@ class Slope:
         return self.estimate - SLOPE_ERRORS * self.stderr <= SLOPE_LIMIT
 
 
-def extrapolation(widths: Sequence[int], seeds: Sequence[int], order: float = 1.0) -> np.ndarray:
-    """The coefficients a_n of the extrapolation to n = ∞, weighted by 1/variance ∝ n·seeds.
+def extrapolation(widths: ArrayLike, seeds: ArrayLike, *, order: float = 1.0, growth: int = -1) -> np.ndarray:
+    """The coefficients a_n of the extrapolation to n = ∞, weighted by 1/variance ∝ seeds·n^(-growth).
 
     It is by 1, 1/n and, from three widths on, 1/n²; or by powers of n^(-order).
     """
-    x = min(widths) / np.asarray(widths, dtype=float)
-    powers = np.vander(x**order, min(len(widths), FITTED), increasing=True)
-    root = np.sqrt(np.asarray(seeds) / x)
+    n = np.asarray(widths, dtype=float)
+    x = n.min() / n
+    powers = np.vander(x**order, min(len(n), FITTED), increasing=True)
+    root = np.sqrt(np.asarray(seeds) * x**growth)
     out: np.ndarray = (np.linalg.pinv(powers * root[:, None]) * root)[0]
     return out
 
@@ -121,7 +123,7 @@ def rest(limit: np.ndarray, stderr: np.ndarray, relative: float) -> np.ndarray:
     return np.full(limit.shape, relative * (largest or 1.0))
 
 
-def gap(measured: Measured, dtype: str, bias: np.ndarray | float = 0.0, *, order: float = 1.0) -> Gap:
+def gap(measured: Measured, dtype: str, bias: np.ndarray | float = 0.0, *, order: float) -> Gap:
     """dtype: the coarser precision, for rounding errors.
 
     bias: n times that of the means, as far as it is known to be large; what one width allows for it.
@@ -129,7 +131,7 @@ def gap(measured: Measured, dtype: str, bias: np.ndarray | float = 0.0, *, order
     """
     widths, values, limit = measured.widths, measured.values, measured.limit
     seeds = [len(v) for v in values]
-    a = extrapolation(widths, seeds, order)
+    a = extrapolation(widths, seeds, order=order)
     size = sizes(values, limit)  # what follows is in units of it: squares of what is tiny are not 0
     means = np.stack([v.mean(axis=0) / size for v in values])
     variances = np.stack([(v / size).var(axis=0, ddof=1) / len(v) for v in values])

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from tpc.core.expansion import ASSUMED, SHARE, size_of, tells_nothing
-from tpc.simulate.compare import ONE_WIDTH_BIAS, THRESHOLD, Measured, gaussian_equivalent
+from tpc.simulate.compare import ONE_WIDTH_BIAS, THRESHOLD, Measured, extrapolation, gaussian_equivalent
 
 GAUSSIAN = 3.0  # its kurtosis: few seeds do not show a smaller one
 
@@ -39,8 +39,8 @@ class Predicted(Protocol):
         """The width from which this holds, to a quarter; NaN where it is unknown, None if it is for all."""
 
     @property
-    def by_roots(self) -> np.ndarray | None:
-        """Entries that may be off by powers of n^(-1/2); None where all are by those of 1/n."""
+    def order(self) -> np.ndarray | None:
+        """p of entries of which means may be off by powers of n^(-p); None where all p are 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def forecast(
     of_means = whole / seeds + rounding**2
     of_variances = np.square(whole) * shares + rounding**4
     assumed = np.maximum(size_of(limit, measured.limit_stderr), np.sqrt((n * variances)[-1]))
-    beyond_bias, beyond_variance = _next_orders(predicted, assumed)
+    beyond_bias, beyond_variance = _next_orders(predicted, assumed, measured.order)
     lean = np.nan_to_num(np.abs(bias))
     of_bias = _against(
         (bias, bias_error),
@@ -122,20 +122,22 @@ def forecast(
     return Forecast(of_bias, of_variance, predicted.first_order_from, np.full(limit.shape, len(n)))
 
 
-def _next_orders(predicted: Predicted, assumed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _next_orders(
+    predicted: Predicted, assumed: np.ndarray, order: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """n times what one width allows for beyond bias and variance, of which unknown ones are none.
 
     assumed: the larger of limit and fluctuation, for what is not of the first order of an expansion in 1/n.
+    order: p of entries with a bias in powers of n^(-p).
     """
     variance, lean = np.nan_to_num(np.maximum(predicted.variance, 0)), np.nan_to_num(np.abs(predicted.bias))
-    holds, roots = predicted.first_order_from, predicted.by_roots
+    holds = predicted.first_order_from
     beyond = 0.0 if holds is None else SHARE * np.nan_to_num(holds, nan=0.0, posinf=0.0)
-    order = np.maximum(variance, np.square(lean))
-    order = order if roots is None else np.where(roots, np.square(assumed), order)
     size = np.maximum(lean, np.sqrt(variance))
+    next_size = np.where(order < 1, assumed, size)
     return (
-        np.maximum(np.sqrt(order) * ONE_WIDTH_BIAS, size * beyond),
-        np.maximum(order * ONE_WIDTH_BIAS, variance * beyond),
+        np.maximum(next_size * ONE_WIDTH_BIAS, size * beyond),
+        np.maximum(np.square(next_size) * ONE_WIDTH_BIAS, variance * beyond),
     )
 
 
@@ -155,7 +157,8 @@ def _against(
     assumed: as large as it is taken to be possible where nothing is known.
     shift: the error of what is the same at all widths before it is scaled by n.
     """
-    a = _coefficients(n.ravel(), seeds.ravel(), growing=shift is not None).reshape(n.shape)
+    growth = 0 if shift is None else 1
+    a = extrapolation(n.ravel(), seeds.ravel(), growth=growth).reshape(n.shape)
     wanted, error = predicted
     estimate, parts = (a * scaled).sum(axis=0), np.square(a) * variances
     common = np.zeros_like(n) if shift is None else n * shift
@@ -175,18 +178,6 @@ def _against(
     return Agreement(
         wanted, np.where(lost, np.nan, estimate), stderr, np.where(none, np.nan, sigma), tuple(z)
     )
-
-
-def _coefficients(n: np.ndarray, seeds: np.ndarray, *, growing: bool) -> np.ndarray:
-    """The coefficients of least squares by 1, 1/n and, from three widths on, 1/n², at n = ∞.
-
-    growing: whether the variance of what is extrapolated grows like n, as that of n (mean − limit) does.
-    """
-    x = n.min() / n
-    powers = np.vander(x, min(len(n), 3), increasing=True)
-    root = np.sqrt(seeds * x) if growing else np.sqrt(seeds)
-    found: np.ndarray = (np.linalg.pinv(powers * root[:, None]) * root)[0]
-    return found
 
 
 def _mean(v: np.ndarray) -> np.ndarray:

@@ -36,21 +36,17 @@ def judged_gap(measured: Measured, dtype: str, predicted: Predicted | None) -> G
     usable = usable_widths(measured.widths, predicted, measured.limit.shape)
     bias = 0.0 if predicted is None else np.where(usable == 0, np.nan_to_num(predicted.bias), 0)
 
-    by_roots = False if predicted is None or predicted.by_roots is None else predicted.by_roots
-    of_program = np.full(measured.limit.shape, measured.order)
-    orders = np.where(by_roots, np.minimum(of_program, 1 / 2), of_program)
-
     def at(count: int, order: float) -> Gap:
         return gap(measured.widest(count), dtype, bias, order=order)
 
     parts = [
-        (which & (orders == order), own)
-        for order in np.unique(orders)
+        (which & (measured.order == order), own)
+        for order in np.unique(measured.order)
         for which, own in _by_count(np.maximum(usable, 1), partial(at, order=float(order)))
     ]
     names = ("estimate", "stderr", "sigma", "allowed")
     merged = {name: _merged([(which, getattr(own, name)) for which, own in parts]) for name in names}
-    return Gap(**merged, order=orders)
+    return Gap(**merged, order=measured.order)
 
 
 def judged_forecast(measured: Measured, predicted: Predicted, rounding: float) -> Forecast:

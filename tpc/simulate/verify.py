@@ -255,7 +255,8 @@ def _compare(
         FLOORS[dtype] * float(np.max(np.abs(limit), initial=0)),
         float(np.max(rest(limit, error, RESTS[dtype]), initial=0)),
     )
-    measured = Measured(widths, values, limit, error, order)
+    own = 1.0 if predicted is None or predicted.order is None else predicted.order
+    measured = Measured(widths, values, limit, error, np.broadcast_to(np.minimum(order, own), limit.shape))
     rms, rms_errs = rms_errors(measured)
     rows = tuple(
         _at_width(n, v, limit, error, float(r), float(e))
