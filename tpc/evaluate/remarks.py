@@ -5,7 +5,7 @@ Some cannot be told, and some are more than the spread of the repeats.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -57,14 +57,19 @@ def remarks(claims: Mapping[str, Any], plan: Plan) -> Iterator[str]:
 
 
 def not_looked_at(
-    module: ModuleType, done: Sequence[tuple[Mapping[str, Any], Any]], checks: Mapping[str, Any]
+    module: ModuleType,
+    done: Sequence[tuple[Mapping[str, Any], Any]],
+    checks: Mapping[str, Any],
+    reported: Collection[str],
 ) -> Iterator[str]:
     """Notes on what would have been looked at if the program were smaller.
 
-    module: of sampled points. done: its evaluations. checks: what it has found.
+    module: of sampled points. done: its evaluations. checks: what it has found. reported: the outputs that
+    are spoken of.
     """
     if len(done) < 2:
         return
+    done = [({name: outputs[name] for name in reported}, status) for outputs, status in done]
     why = "the program is too large to compile it once more for that"
     heavy = [] if module.PULLED else list(module.suspects(done))
     if heavy:
