@@ -155,7 +155,7 @@ def test_a_random_start_has_a_sign() -> None:
 def test_adam_without_eps() -> None:
     """Divides what tends to 0 by its size."""
     text = trained("dim T = 2, B = 1, d = 1\ninput xi[T, B, d], y[T, B]", "adam(lr = 0.05, eps = 0)")
-    evaluator = tpc.parse(text).compile(samples=128, repeats=8)
+    evaluator = tpc.parse(text).compile(samples=64, repeats=8)
     inputs = np.reshape([1, -0.5], (2, 1, 1))
     with pytest.raises(tpc.TpcError, match="TP809"):
         evaluator({"xi": inputs, "y": np.zeros((2, 1))})
