@@ -235,6 +235,13 @@ def test_what_large_programs_leave_out_is_told(monkeypatch):
     assert "$" not in tails + rounding  # what is only looked at, to see that `s` has a limit
 
 
+def test_that_a_look_at_tails_takes_too_long_is_told(monkeypatch):
+    monkeypatch.setattr("tpc.emit.error_checks.CHEAP", 0)
+    text = "width n\nvector x : n ~ N(0, 1)\noutput h = mean(exp(3*x))\n"
+    notes = tpc.parse(text).compile(method="nodes", samples=256)().notes
+    assert any("heavy tails is not known: points enough for that take too long" in note for note in notes)
+
+
 def test_halves_are_compiled_for_where_that_takes_less_time():
     """What halves add as all of the points is the time of the halved repeats, however many there are."""
     program, _ = two_layers(2)

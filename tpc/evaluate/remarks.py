@@ -62,7 +62,7 @@ def not_looked_at(
     checks: Mapping[str, Any],
     reported: Collection[str],
 ) -> Iterator[str]:
-    """Notes on what would have been looked at if the program were smaller.
+    """Notes on what would have been looked at if the program were smaller, or a run of it cheaper.
 
     module: of sampled points. done: its evaluations. checks: what it has found. reported: the outputs that
     are spoken of.
@@ -73,7 +73,8 @@ def not_looked_at(
     why = "the program is too large to compile it once more for that"
     heavy = [] if module.PULLED else list(module.suspects(done))
     if heavy:
-        yield f"whether integrands of {_listed(heavy)} have heavy tails is not known: {why}"
+        of_tails = "points enough for that take too long, or too much memory" if module.REPLAYED else why
+        yield f"whether integrands of {_listed(heavy)} have heavy tails is not known: {of_tails}"
     # nothing if there was no need of it, or an interruption came before
     looked_at = checks.get("rounding", None if module.REPLAYED else {})
     if looked_at is None or not all(np.isnan(np.asarray(lost)).all() for lost in looked_at.values()):
