@@ -216,6 +216,7 @@ def test_what_large_programs_leave_out_is_told(monkeypatch):
     text = (
         "width n\nvector x : n ~ N(0, 1)\noutput h = mean(exp(3*x))\noutput k = mean(tanh(x)^2)\n"
         "output c = mean((1e8 + x)^2) - 1e16\noutput o = mean(1 + 0*x)\n"
+        "output s = sign(mean(1 + 0*x) + mean(x)) + sign(mean(exp(3*x)) - 1/2)\n"
     )
     told = tpc.parse(text).compile(method="nodes", samples=256)().notes
     assert not any("is not known" in note for note in told)
@@ -231,6 +232,14 @@ def test_what_large_programs_leave_out_is_told(monkeypatch):
     assert "rounding" in rounding
     assert "`o`" in rounding
     assert "`k`" not in rounding
+    assert "$" not in tails + rounding  # what is only looked at, to see that `s` has a limit
+
+
+def test_that_a_look_at_tails_takes_too_long_is_told(monkeypatch):
+    monkeypatch.setattr("tpc.emit.error_checks.CHEAP", 0)
+    text = "width n\nvector x : n ~ N(0, 1)\noutput h = mean(exp(3*x))\n"
+    notes = tpc.parse(text).compile(method="nodes", samples=256)().notes
+    assert any("heavy tails is not known: points enough for that take too long" in note for note in notes)
 
 
 def test_halves_are_compiled_for_where_that_takes_less_time():

@@ -98,6 +98,26 @@ def test_a_part_of_the_coordinates_is_enough(place: str) -> None:
         run(f"output q = mean(sign({place})*w)")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "h = W @ ({s}*v)\noutput q = mean(sign(h)*(W @ v))",
+        "output q = mean(sign(relu(v) + {s}*w)*w)",
+    ],
+)
+def test_many_repeats_make_no_number_of_a_fluctuation_squared(body: str) -> None:
+    """The mean of its squares is known well then, and not 0."""
+
+    def many(scalar: str) -> tpc.Evaluator:
+        program = tpc.parse(HEAD + body.format(s=scalar))
+        return program.compile(method="nodes", samples=256, repeats=64)
+
+    fluctuation = "mean(tanh(u)*exp(w))"
+    with pytest.raises(tpc.TpcError, match="TP809"):
+        many(fluctuation)()
+    assert np.isfinite(many(f"(mean(tanh(u)^2) + {fluctuation})")().outputs["q"].value)
+
+
 def test_the_member_is_named_and_others_are_not_met() -> None:
     """In loops of any lengths; the first member that is a fluctuation."""
     body = """dim T = 3
@@ -135,7 +155,7 @@ def test_a_random_start_has_a_sign() -> None:
 def test_adam_without_eps() -> None:
     """Divides what tends to 0 by its size."""
     text = trained("dim T = 2, B = 1, d = 1\ninput xi[T, B, d], y[T, B]", "adam(lr = 0.05, eps = 0)")
-    evaluator = tpc.parse(text).compile(samples=128, repeats=8)
+    evaluator = tpc.parse(text).compile(samples=64, repeats=8)
     inputs = np.reshape([1, -0.5], (2, 1, 1))
     with pytest.raises(tpc.TpcError, match="TP809"):
         evaluator({"xi": inputs, "y": np.zeros((2, 1))})

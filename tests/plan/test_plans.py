@@ -11,6 +11,7 @@ import pytest
 import tpc
 from tpc.core.expr import Ref, Value, add, call, mul, number, power
 from tpc.diagnostics.diagnostic import TpcError
+from tpc.expand.watch import with_jumps_watched
 from tpc.plan.cost import VectorCount, bytes_of, cost_of_points, shown_seconds, total_seconds
 from tpc.plan.draft import Draft
 from tpc.plan.gaussians import Layout, Rows, lay_out
@@ -307,6 +308,15 @@ def test_vectors_are_counted_as_they_are_kept():
 def test_tails_and_kinks_are_seen_from_the_program(text, heavy, edged):
     found = heavy_and_edged(tpc.parse(U + text))
     assert ("m" in found[0], "m" in found[1]) == (heavy, edged)
+
+
+def test_of_what_is_watched_no_tails_are_looked_at():
+    """Its spread alone decides whether it is 0."""
+    program = with_jumps_watched(
+        tpc.parse(U + "a = mean(exp(u)*relu(u)) - 1\noutput m = mean(u*sign(a*u))\n")
+    )
+    assert [output.jump for output in program.outputs] == ["", "sign"]
+    assert heavy_and_edged(program) == (("m",), ("m",))
 
 
 @pytest.mark.parametrize("power_", [1, 2, 3, 4])

@@ -210,7 +210,8 @@ class Output:
     """What `run` reports: `ref` over the axes, an array of their extents.
 
     check: of what it only looks at, what has no limit where this is 0 in the limit: the weight whose steps
-    jump there (TP748), or what is made by the function `jump` (TP809).
+    jump there (TP748), or what is made by the function `jump` (TP809). square: whether it is a mean square,
+    so that what tends to 0 is a fluctuation squared.
     """
 
     name: str
@@ -218,6 +219,7 @@ class Output:
     ref: Ref
     check: str = ""
     jump: str = ""
+    square: bool = False
     origin: Origin = _origin()
 
     @property

@@ -6,7 +6,7 @@ At width n the sign of what tends to 0 is that of a fluctuation, so that there i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,27 +35,41 @@ WITHOUT_LIMIT = "it jumps at what tends to 0, and is a fluctuation of either sig
 ENOUGH_TO_TELL = 6  # repeats: errors of fewer are too large themselves
 
 
-def require_sizes(
-    program: Program, repeats: int, found: Mapping[str, tuple[Any, Any]], claims: Mapping[str, Any]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a run has found of what it only looks at."""
+
+    # how many are done
+    repeats: int
+    # values and errors, by output
+    found: Mapping[str, tuple[Any, Any]]
+    # what is said of the errors, where these come from repeats
+    claims: Mapping[str, Any]
+
+    def varying(self, output: Output, sizes: np.ndarray) -> np.ndarray:
+        """Which of these mean squares vary by as much as they are, as fluctuations squared do."""
+        if output.name not in self.claims or self.repeats < ENOUGH_TO_TELL:
+            return np.zeros(sizes.shape, bool)
+        of_one = np.asarray(self.claims[output.name].spread) * self.repeats**0.5
+        found: np.ndarray = of_one > VARYING * sizes
+        return found
+
+
+def require_sizes(program: Program, watched: Watched) -> None:
     """Raises TpcError (TP748) where a run's outcome depends on the sign of what tends to 0.
 
     What is 0 exactly at the points of all repeats is so at every width, and harmless. Not so where numbers
-    are exact, and only the limit is known. repeats: how many are done. claims: what is said of the errors
-    of what is looked at, where these come from repeats.
+    are exact, and only the limit is known.
     """
     for output in program.outputs:
         if not output.check or output.jump:
             continue
-        value, error = found[output.name]
+        value, error = watched.found[output.name]
         sizes = np.asarray(value, np.float64)
         errors = np.zeros(sizes.shape) if error is None else np.asarray(error)
         with np.errstate(invalid="ignore"):
-            unclear = errors > UNCERTAIN * sizes
-            if output.name in claims:
-                varying = np.asarray(claims[output.name].spread) * repeats**0.5
-                unclear |= varying > VARYING * sizes
-            unclear &= repeats >= ENOUGH_TO_TELL
+            unclear = (errors > UNCERTAIN * sizes) & (watched.repeats >= ENOUGH_TO_TELL)
+            unclear |= watched.varying(output, sizes)
             small = unclear | (sizes < VANISHING * np.max(sizes, initial=0))
             nothing = (sizes == 0) & (errors == 0) & (error is not None)
             small |= (sizes == 0) & (error is None)
@@ -68,12 +82,7 @@ def require_sizes(
 
 
 def without_limit(
-    program: Program,
-    whole: Program,
-    repeats: int,
-    found: Mapping[str, tuple[Any, Any]],
-    claims: Mapping[str, Any],
-    given: Mapping[str, np.ndarray],
+    program: Program, whole: Program, watched: Watched, given: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Which entries of outputs have no limit, since they jump at what tends to 0, or is not told from 0.
 
@@ -86,7 +95,7 @@ def without_limit(
     for output in program.outputs:
         if not output.jump:
             continue
-        wrong = _not_told(output, whole, repeats, found, claims, given)
+        wrong = _not_told(output, whole, watched, given)
         if not wrong.any():
             continue
         own = last.get(SplitName.of(output.name).base)
@@ -102,29 +111,26 @@ def without_limit(
 
 
 def _not_told(
-    output: Output,
-    whole: Program,
-    repeats: int,
-    found: Mapping[str, tuple[Any, Any]],
-    claims: Mapping[str, Any],
-    given: Mapping[str, np.ndarray],
+    output: Output, whole: Program, watched: Watched, given: Mapping[str, np.ndarray]
 ) -> np.ndarray:
     """Which members of what is looked at tend to 0, and are fluctuations, or may be for all that is known."""
-    value, error = (None if part is None else np.asarray(part, float) for part in found[output.name])
+    value, error = (None if part is None else np.asarray(part, float) for part in watched.found[output.name])
     assert value is not None
     spread = np.zeros(value.shape) if error is None else error
-    if output.name in claims:
-        spread = np.asarray(claims[output.name].spread)
+    if output.name in watched.claims:
+        spread = np.asarray(watched.claims[output.name].spread)
     with np.errstate(invalid="ignore"):
-        tiny = np.abs(value) + spread * repeats**0.5 < TINY
+        most = np.abs(value) + spread * watched.repeats**0.5
+        tiny = most < TINY
         wrong: np.ndarray = ~tiny & (np.abs(value) <= TOLD * spread)
+        if output.square:
+            wrong |= ~tiny & watched.varying(output, value)
     if _by_chance(value, spread, wrong):
         wrong = np.zeros(wrong.shape, bool)
-    if output.name in claims:
+    if output.name in watched.claims:
         tiny &= (value != 0) | (spread != 0)  # what is 0 at all points is so at every width
     if tiny.any():
-        least = LARGER * (np.abs(value) + spread * repeats**0.5)
-        wrong = wrong | tiny & (_at_small_width(whole, output, given) > least)
+        wrong = wrong | tiny & (_at_small_width(whole, output, given) > LARGER * most)
     return wrong
 
 

@@ -5,7 +5,7 @@ Some cannot be told, and some are more than the spread of the repeats.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -57,18 +57,24 @@ def remarks(claims: Mapping[str, Any], plan: Plan) -> Iterator[str]:
 
 
 def not_looked_at(
-    module: ModuleType, done: Sequence[tuple[Mapping[str, Any], Any]], checks: Mapping[str, Any]
+    module: ModuleType,
+    done: Sequence[tuple[Mapping[str, Any], Any]],
+    checks: Mapping[str, Any],
+    reported: Collection[str],
 ) -> Iterator[str]:
-    """Notes on what would have been looked at if the program were smaller.
+    """Notes on what would have been looked at if the program were smaller, or a run of it cheaper.
 
-    module: of sampled points. done: its evaluations. checks: what it has found.
+    module: of sampled points. done: its evaluations. checks: what it has found. reported: the outputs that
+    are spoken of.
     """
     if len(done) < 2:
         return
+    done = [({name: outputs[name] for name in reported}, status) for outputs, status in done]
     why = "the program is too large to compile it once more for that"
     heavy = [] if module.PULLED else list(module.suspects(done))
     if heavy:
-        yield f"whether integrands of {_listed(heavy)} have heavy tails is not known: {why}"
+        of_tails = "points enough for that take too long, or too much memory" if module.REPLAYED else why
+        yield f"whether integrands of {_listed(heavy)} have heavy tails is not known: {of_tails}"
     # nothing if there was no need of it, or an interruption came before
     looked_at = checks.get("rounding", None if module.REPLAYED else {})
     if looked_at is None or not all(np.isnan(np.asarray(lost)).all() for lost in looked_at.values()):

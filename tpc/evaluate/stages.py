@@ -154,7 +154,7 @@ class StagedRun:
             told = module.claims(kept.ordered, kept.checks)
             claims = {name: told[name] for name in shown}
             of_checks = {name: told[name] for name in told if name not in claims}
-            unknown = [*not_looked_at(module, kept.ordered, kept.checks)]
+            unknown = [*not_looked_at(module, kept.ordered, kept.checks, shown)]
         rounded = rounding_notes({name: found[name] for name in shown}, plan)
         notes = [*kept.notes, *remarks(claims, plan), *rounded, *unknown]
         if repeats < plan.repeats:

@@ -30,7 +30,7 @@ from tpc.core.expr import (
     values,
 )
 from tpc.core.functions import elementwise
-from tpc.core.places import by_family, may_make, sites_of
+from tpc.core.places import Site, by_family, may_make, sites_of
 from tpc.core.program import Instruction, MatMul, Moment, Nonlin, OuterMul, OuterNonlin, Program, Scalar
 from tpc.core.signs import positive
 from tpc.core.spectral import SpectralMap
@@ -59,8 +59,13 @@ class Vanishing:
         self.signs: dict[Expr, bool] = {}
         self.means: dict[tuple[Expr, tuple[Index, ...]], str] = {}
         self.sizes: dict[int, Nullity] = {}  # of what instructions make, by the numbers of their sites
-        while sum(self._found(k) for k in range(len(self.sites))):
-            pass
+        changed = True
+        while changed:
+            changed = False
+            for site in self.sites:
+                size = self._made(site)
+                if size > self.sizes.get(site.number, Nullity.THERE):
+                    self.sizes[site.number], changed = size, True
 
     def _random(self) -> set[str]:
         """The scalars that depend on means over coordinates."""
@@ -91,18 +96,13 @@ class Vanishing:
 
         return replace(x, name)
 
-    def _found(self, k: int) -> bool:
-        """Whether more is found of an instruction than was known."""
-        op, loops = self.sites[k].op, self.sites[k].loops
+    def _made(self, site: Site) -> Nullity:
+        op, loops = site.op, site.loops
         if isinstance(op, MatMul):
-            size = self.member(op.operand, loops)
-        elif isinstance(op, OuterMul):
-            size = max(self.member(op.table, loops), self.member(op.operand, loops))
-        else:
-            size = self.size(op.phi, loops)
-        known = self.sizes.get(k, Nullity.THERE)
-        self.sizes[k] = max(size, known)
-        return size > known
+            return self.member(op.operand, loops)
+        if isinstance(op, OuterMul):
+            return max(self.member(op.table, loops), self.member(op.operand, loops))
+        return self.size(op.phi, loops)
 
     def member(self, ref: Ref, ranges: Ranges) -> Nullity:
         """Of a vector or table: the most that is so of what may make it."""

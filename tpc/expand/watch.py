@@ -188,6 +188,7 @@ class _Watch:
                 out,
                 shown,
                 jump.node.function,
+                square=is_vector(what),
                 origin=site.op.origin,
             )
         )

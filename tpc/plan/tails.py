@@ -50,7 +50,10 @@ class Growth:
 
 
 def heavy_and_edged(program: Program) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The outputs that may have a heavy tail, and those that depend on a kink or a jump, by name."""
+    """The outputs that may have a heavy tail, and those that depend on a kink or a jump, by name.
+
+    Not of what is looked at to see that a jump is none at 0: there the spread of repeats is all that counts.
+    """
     known = {name: Growth(1) for group in program.gaussians for name in group.names}
     ops = [op for op, _ in instructions(program.body)]
     changed = True
@@ -61,7 +64,7 @@ def heavy_and_edged(program: Program) -> tuple[tuple[str, ...], tuple[str, ...]]
             both = _join((old, new))
             if both != old:
                 known[op.out.name], changed = both, True
-    outputs = {output.name: known.get(output.ref.name, Growth()) for output in program.outputs}
+    outputs = {o.name: known.get(o.ref.name, Growth()) for o in program.outputs if not o.jump}
     return tuple(name for name, g in outputs.items() if g.heavy), tuple(
         name for name, g in outputs.items() if g.edged
     )
