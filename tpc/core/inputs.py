@@ -158,20 +158,18 @@ def _option_errors(program: Program, inputs: Mapping[str, np.ndarray]) -> Iterat
     for option in program.options:
         values = np.broadcast_to(law_number(option.value, inputs, option.axes), [n for _, n in option.axes])
         with np.errstate(invalid="ignore"):
-            good = values > float(option.least) if option.above else values >= float(option.least)
-            if option.below is not None:
-                good &= values < float(option.below)
-        place = option.option, option.origin
+            good = option.bound.holds(values)
+        place = option.bound.option, option.origin
         if not good.all() and place not in told:
             told.add(place)
             first = np.argwhere(~good)[0]
             at = ", ".join(f"{v} = {k}" for (v, _), k in zip(option.axes, first, strict=True))
             yield catalogue.options.option_value_range(
                 option.origin.label,
-                option.option,
+                option.bound.option,
                 float(values[tuple(first)]),
                 f" at {at}" if at else "",
-                option.wanted,
+                option.bound.wanted,
             )
 
 
