@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tpc.core.factored import factored
 from tpc.core.given import checked_dims, require_text
-from tpc.core.inputs import constant_law_errors
+from tpc.core.inputs import DATA, constant_law_errors, kind_of_data
 from tpc.core.network import Source
 from tpc.core.program import Program
 from tpc.core.rank_one import as_rank_one
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from tpc.expand import Expansion
     from tpc.plan.options import Options
     from tpc.plan.plan import Plan
-DATA = (".npz", ".npy", ".json", ".csv")  # what files end with that are no programs
 
 
 def parse(text: str, *, name: str = "program", dims: Mapping[str, object] | None = None) -> Program:
@@ -112,8 +111,8 @@ def read_text(path: Path) -> str:
 
     Raises TpcError (TP001, TP002).
     """
-    if path.suffix in DATA:
-        raise TpcError([catalogue.syntax.is_data(path.suffix)], str(path))
+    if (kind := kind_of_data(path)) in (*DATA, ".npy"):
+        raise TpcError([catalogue.syntax.is_data(kind)], str(path))
     try:
         with open_regular(path) as file:
             data = file.read(MAX_BYTES + len(codecs.BOM_UTF8) + 1)

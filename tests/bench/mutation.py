@@ -175,17 +175,19 @@ def room_of(mutant: Mutant) -> str:
     return Path(mutant.path).parts[1]
 
 
+def chosen_for(mutant: Mutant, executed: Executed | None, most: float) -> Sequence[str]:
+    """The tests that execute it, in `most` seconds; those of its room if none do, or if that is not known."""
+    lines = range(mutant.line, mutant.line + mutant.before.count("\n") + 1)
+    able = [] if executed is None else executed.tests(mutant.path, lines, most)
+    return able or TESTS[room_of(mutant)]
+
+
 def trial(
-    mutant: Mutant, place: Path, limits: dict[str, float], executed: Executed | None
+    task: tuple[Mutant, Sequence[str]], place: Path, limits: dict[str, float]
 ) -> tuple[Mutant, Outcome]:
-    """Try a mutant on the bench of this process."""
-    bench = own_bench(place, os.getpid())
-    room = room_of(mutant)
-    tests: Sequence[str] = ()
-    if executed is not None:
-        lines = range(mutant.line, mutant.line + mutant.before.count("\n") + 1)
-        tests = executed.tests(mutant.path, lines, limits[room] / 3)
-    return mutant, bench.attempt(mutant, tests or TESTS[room], limits[room])
+    """Try tests on a mutant, on the bench of this process."""
+    mutant, tests = task
+    return mutant, own_bench(place, os.getpid()).attempt(mutant, tests, limits[room_of(mutant)])
 
 
 @functools.cache
@@ -248,21 +250,25 @@ def main() -> None:
     parser.add_argument("--times", type=Path, help="JUnit's XML of that run")
     parser.add_argument("--results", type=Path, default=Path("mutation.jsonl"))
     options = parser.parse_args()
+    if (options.coverage is None) != (options.times is None):
+        parser.error("--coverage and --times are of one run, and given together")
     chosen = list(itertools.islice(drawn(options.rooms, options.seed), options.count))
     known = read(options.results)
     waiting = [mutant for mutant in chosen if mutant.key not in known]
     with tempfile.TemporaryDirectory(prefix="tpc-mutants-") as name:
         place = Path(name)
         rooms = sorted(set(map(room_of, waiting)))
-        executed = Executed(options.coverage, options.times) if options.coverage else None
-        if executed is None:
-            limits = time_limits(rooms, place, options.limit, options.results)
+        if options.coverage:
+            executed, limits = (
+                Executed(options.coverage, options.times),
+                dict.fromkeys(rooms, 3 * options.limit),
+            )
         else:
-            limits = dict.fromkeys(rooms, 3 * options.limit)
-            executed.of_file  # noqa: B018  read before processes part
-        tried = functools.partial(trial, place=place, limits=limits, executed=executed)
+            executed, limits = None, time_limits(rooms, place, options.limit, options.results)
+        tasks = [(mutant, chosen_for(mutant, executed, options.limit)) for mutant in waiting]
+        tried = functools.partial(trial, place=place, limits=limits)
         with multiprocessing.get_context("fork").Pool(options.processes) as pool:
-            for mutant, outcome in pool.imap_unordered(tried, waiting):
+            for mutant, outcome in pool.imap_unordered(tried, tasks):
                 line = dataclasses.asdict(mutant) | dataclasses.asdict(outcome)
                 keep(options.results, known, {"key": mutant.key, "room": room_of(mutant), **line})
                 print(

@@ -3,6 +3,8 @@
 import pytest
 
 from tests.bench.executed import Executed
+from tests.bench.mutants import Mutant
+from tests.bench.mutation import TESTS, chosen_for
 
 TIMES = """<testsuites><testsuite>
 <testcase classname="tests.a.test_a" name="test_slow" time="5.0"/>
@@ -31,3 +33,11 @@ def test_lines_that_no_test_executes_have_none(executed):
     assert executed.tests("tpc/a.py", [1, 2], 10.0) == []
     assert executed.tests("tpc/a.py", [5], 10.0) == []
     assert executed.tests("tpc/b.py", [3], 10.0) == []
+
+
+def test_a_mutant_has_the_tests_of_all_its_lines_or_those_of_its_room(executed):
+    slow, quick = "tests/a/test_a.py::test_slow", "tests/a/test_a.py::test_quick[x]"
+    of_two_lines = Mutant("tpc/a.py", "deleted", 3, 0, 9, "f(\n  a)", "pass")
+    assert chosen_for(of_two_lines, executed, 10.0) == [quick, slow]
+    elsewhere = Mutant("tpc/plan/a.py", "deleted", 3, 0, 9, "f(a)", "pass")
+    assert chosen_for(elsewhere, executed, 10.0) == chosen_for(elsewhere, None, 10.0) == TESTS["plan"]

@@ -1,6 +1,7 @@
 """The first minutes: a program of one's own, examples, pages, codes, what is misspelled."""
 
 import argparse
+import gzip
 import io
 import json
 import shutil
@@ -97,7 +98,18 @@ def test_codes_are_explained(capsys):
 
 def test_data_is_no_program(capsys, tmp_path):
     (tmp_path / "d.csv").write_text("y\n1\n")
-    assert "a .csv file is no program" in run(capsys, "run", str(tmp_path / "d.csv"), status=2).err
+    (tmp_path / "d.csv.gz").write_bytes(gzip.compress(b"y\n1\n"))
+    for name in ("d.csv", "d.csv.gz"):
+        assert "a .csv file is no program" in run(capsys, "run", str(tmp_path / name), status=2).err
+
+
+def test_a_start_may_be_compressed(capsys, tmp_path):
+    path, start = tmp_path / "p.tp", tmp_path / "f.json.gz"
+    path.write_text("width n\nvector v : n ~ N(0, 1)\nf = n^(1/2)*mean(v)\noutput q = f^2\n")
+    start.write_bytes(gzip.compress(b'{"f0": 3}'))
+    printed = run(capsys, "run", str(path), "--initial", str(start), "--json").out
+    assert json.loads(printed)["outputs"]["q"]["value"] == 9
+    assert "or a data file, not 3" in refused(capsys, "run", str(path), "--initial", "3")
 
 
 def test_what_is_misspelled_is_suggested(capsys):

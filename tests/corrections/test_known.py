@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tpc
+from tests.two_hidden_layers import trained
 from tpc.cli.main import main
 from tpc.corrections.prediction import Correction
 from tpc.simulate import verify
@@ -92,21 +93,9 @@ def test_what_is_told_is_known(entries):
     np.testing.assert_array_equal(again.value, found.value)
 
 
-RELU = """
-width n
-dim T = 4
-input x[t < T] = 1, y[t < T] = 1
-parametrization mup
-weight U : n x 1
-weight W : n x n
-weight V : 1 x n
-network f(x) = V @ relu(W @ relu(U @ x))
-train f for t < T:
-    batch (x[t], y[t])
-    loss mse
-    update sgd(lr = 1/2)
-output loss
-"""
+RELU = trained("dim T = 4, B = 1, d = 1\ninput xi[T, B, d] = 1, y[T, B] = 1", "sgd(lr = 1/2)").replace(
+    "tanh", "relu"
+)
 
 
 def test_few_points_across_kinks(tmp_path, capsys):

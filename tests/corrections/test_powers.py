@@ -65,6 +65,22 @@ def test_a_mean_that_is_off_by_a_root_of_the_width_has_no_bias_of_order_1_over_n
     assert "n·bias unknown, √n·fluctuation 0.6" in str(found)
 
 
+@pytest.mark.parametrize(
+    ("form", "other"),
+    [
+        ("tanh(u + sqrt(1/n)*v)^2", "tanh(u + v/n^(1/2))^2"),
+        ("tanh(u + relu(v/n)*sqrt(n^(-1/2)/n^(1/2)))", "tanh(u + relu(v)/n^(3/2))"),
+        ("tanh(u + sign(v/n)/n)", "tanh(u + sign(v)/n)"),
+    ],
+)
+def test_powers_in_what_is_homogeneous_are_powers(form, other):
+    head = "width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\noutput c = mean({})\n"
+    one, two = (tpc.parse(head.format(x)).corrections(repeats=2, signs=16)["c"] for x in (form, other))
+    assert np.isfinite(two.bias)
+    for name in ("bias", "bias_stderr", "variance", "variance_stderr", "first_order_from"):
+        np.testing.assert_allclose(getattr(one, name), getattr(two, name), rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("output", ["n*mean(tanh(u + u^2/n) - tanh(u))", "mean(tanh(u + u/n^(1/4)))"])
 def test_other_powers_are_refused(output):
     text = f"width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\noutput c = {output}\n"

@@ -97,6 +97,31 @@ def test_widths_at_which_the_first_order_holds_are_those_that_are_judged(bias, h
     assert data["first_order_from"] == (int(holds) if holds and np.isfinite(holds) else None)
 
 
+@pytest.mark.parametrize(
+    ("order", "widths", "holds", "said"),
+    [
+        (1.0, 1, None, "10·scale/n, as one width"),
+        (1.0, 3, np.inf, "10·scale/n, as one width"),
+        (0.5, 1, None, "10·scale/n^(1/2), as one width"),
+        (0.5, 2, None, "10·scale/n, as so few widths"),
+        (0.5, 3, 200.0, "10·scale/n, as so few widths"),
+        (0.5, 3, np.inf, "10·scale/n^(1/2), as one width"),
+        (0.5, 3, None, "as n → ∞, by powers of n^(-1/2)"),
+    ],
+)
+def test_what_is_put_down_to_a_bias_is_told_as_it_is(order, widths, holds, said):
+    """By the widths at which an entry is judged."""
+    samples = [made_up(n, 0.0, bias=5.0, seeds=600) for n in WIDTHS[:widths]]
+    own = predicted(5, order=order, **({} if holds is None else {"first_order_from": holds}))
+    report = verify({"a": (0.0, None)}, samples, corrections=own)
+    assert said in str(report)
+    (output,) = report.outputs
+    if output.gap.allowed:
+        power = order * (2 if "few" in said else 1)
+        scale = output.gap.allowed / 10 * WIDTHS[widths - 1] ** power
+        assert 1 / 2 < scale < 6  # of a fluctuation 1 and n·bias 5
+
+
 def test_entries_are_judged_at_widths_of_their_own():
     samples = [replace(s, outputs={"a": np.stack([s.outputs["a"]] * 3, axis=1)}) for s in bent(WIDTHS, 256)]
     own = Prediction(np.array([5.0, 5.0, -80.0]), np.ones(3), first_order_from=np.array([16, 200, 2000.0]))

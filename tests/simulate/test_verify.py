@@ -144,12 +144,15 @@ def test_samples_that_cannot_be_compared_are_refused(samples):
 
 def test_powers_of_n_are_extrapolated_by():
     """A limit that n^(-1/4) comes near to is no wrong one."""
-    from tpc.simulate.powers_of_n import order_of
+    from tpc.corrections.powers import order_of
 
     head = "width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\n"
     slow = tpc.parse(f"{head}output a = mean((u + n^(-1/2))^2/(1 + n^(-1/4)*v^2))\n")
     fast = tpc.parse(f"{head}output a = mean((u + n^(-1/2))^2)\n")
     assert (order_of(slow), order_of(fast)) == (1 / 4, 1)
+    for form in ("(2*n)^(-1/4)", "sqrt(mean(u^2)/n^(1/2))", "relu(n^(-1/4)*mean(u^2))", "sqrt(sqrt(1/n))"):
+        assert order_of(tpc.parse(f"{head}output a = mean(v^2) + {form}\n")) == 1 / 4
+    assert order_of(tpc.parse(f"{head}output a = mean((n^(-1/4)*v)^2)\n")) == 1
     samples = [slow.simulate(width=n, seeds=16) for n in (256, 1024, 4096)]
     limits = slow.compile()().limits
     assert not tpc.verify(limits, samples).agrees

@@ -10,7 +10,6 @@ from typing import Any
 from tpc.plan.options import DTYPES, MATRICES, METHODS
 
 MOST = 2**40  # what no number of things comes near to
-DATA = (".npz", ".json", ".csv")  # endings of files of arrays
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -55,7 +54,9 @@ def initial(text: str) -> str | int | Path:
         return seed(text.removeprefix("seed="))
     if text in ("zero", "integrate"):
         return text
-    if not text.endswith(DATA):
+    from tpc.core.inputs import DATA, kind_of_data
+
+    if kind_of_data(Path(text)) not in DATA:
         raise argparse.ArgumentTypeError(f"must be seed=N, zero, integrate or a data file, not {text}")
     return Path(text)
 

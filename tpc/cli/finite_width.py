@@ -146,10 +146,10 @@ def _predicted(
 def verify(arguments: argparse.Namespace) -> int:
     program, given = load(arguments)
     inputs = bound(program, given, arguments)
+    from tpc.corrections.powers import order_of
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.simulate import verify as compared
-    from tpc.simulate.powers_of_n import order_of
 
     if arguments.seeds < 2:
         raise TpcError(

@@ -44,6 +44,7 @@ def _open_xz(file: BinaryIO, mode: str = "rb", **options: Any) -> Any:
     return lzma.open(file, mode, format=lzma.FORMAT_XZ, **options)
 
 
+DATA = (".npz", ".json", ".csv")  # endings of files of arrays, which may be compressed
 COMPRESSED: Mapping[str, Callable[..., Any]] = {".xz": _open_xz, ".gz": gzip.open}
 
 
@@ -158,20 +159,18 @@ def _option_errors(program: Program, inputs: Mapping[str, np.ndarray]) -> Iterat
     for option in program.options:
         values = np.broadcast_to(law_number(option.value, inputs, option.axes), [n for _, n in option.axes])
         with np.errstate(invalid="ignore"):
-            good = values > float(option.least) if option.above else values >= float(option.least)
-            if option.below is not None:
-                good &= values < float(option.below)
-        place = option.option, option.origin
+            good = option.bound.holds(values)
+        place = option.bound.option, option.origin
         if not good.all() and place not in told:
             told.add(place)
             first = np.argwhere(~good)[0]
             at = ", ".join(f"{v} = {k}" for (v, _), k in zip(option.axes, first, strict=True))
             yield catalogue.options.option_value_range(
                 option.origin.label,
-                option.option,
+                option.bound.option,
                 float(values[tuple(first)]),
                 f" at {at}" if at else "",
-                option.wanted,
+                option.bound.wanted,
             )
 
 
@@ -244,6 +243,11 @@ def _covariance_errors(group: Gaussians, inputs: Mapping[str, np.ndarray]) -> li
     return []
 
 
+def kind_of_data(path: Path) -> str:
+    """The ending of a file's name, but for that of a compressed one."""
+    return path.with_suffix("").suffix if path.suffix in COMPRESSED else path.suffix
+
+
 def load_data(path: str | Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file (no pickles), a .json object or a .csv text (see `tpc.core.csv_data`).
 
@@ -252,9 +256,9 @@ def load_data(path: str | Path) -> dict[str, np.ndarray]:
     Raises TpcError (TP505).
     """
     path = Path(path)
-    kind = path.with_suffix("").suffix if path.suffix in COMPRESSED else path.suffix
+    kind = kind_of_data(path)
     try:
-        if kind not in (".npz", ".json", ".csv"):
+        if kind not in DATA:
             raise ValueError("its name ends in none of .npz, .json and .csv")
         with open_regular(path) as file:
             if kind != ".npz":

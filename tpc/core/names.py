@@ -23,6 +23,11 @@ class SplitName:
         base, link, part = text.partition(LINK)
         return SplitName(base, part if link else None)
 
+    @property
+    def superscript(self) -> str | None:
+        """The part as formulas have it: `(1.2)` of `h$1$2`."""
+        return None if self.part is None else f"({self.part.replace(LINK, '.')})"
+
     def __str__(self) -> str:
         return self.base if self.part is None else f"{self.base}{LINK}{self.part}"
 

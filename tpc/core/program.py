@@ -16,6 +16,7 @@ from typing import Literal
 from tpc.core.affine import Affine, Ranges
 from tpc.core.expr import Expr, Ref
 from tpc.core.network import Source
+from tpc.core.option_bound import Bound
 from tpc.diagnostics.diagnostic import Label
 from tpc.diagnostics.spans import Span
 
@@ -229,17 +230,11 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class OptionRange:
-    """The value of an option, made of inputs, over the axes, and its range in words and numbers."""
+    """The value of an option, made of inputs, over the axes, and its range."""
 
-    option: str
+    bound: Bound
     value: Expr
     axes: tuple[Axis, ...]
-    least: Fraction
-    # whether `least` is none of its values
-    above: bool
-    # what they are below
-    below: Fraction | None
-    wanted: str
     origin: Origin = _origin()
 
 

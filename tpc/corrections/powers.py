@@ -12,16 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace as changed
 from fractions import Fraction
+from math import lcm
 
-from tpc.core.expr import Expr, Extent, Mul, Number, Pow, Ref, Value, mul, power, replace
+from tpc.core.expr import Call, Expr, Extent, Mul, Number, Pow, Ref, Value, call, mul, power, replace
+from tpc.core.functions import elementwise
 from tpc.core.names import part
-from tpc.core.passes import rewrite
+from tpc.core.passes import Body, rewrite
 from tpc.core.program import Input, Program, all_families
 from tpc.core.traverse import map_phi
-
-
-class OtherPowerError(Exception):
-    """A power of n that grows, or is none of n^(-1/2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +35,28 @@ def rooted(program: Program, *, growing: bool = False) -> Rooted | None:
 
     growing: whether others than negative powers are allowed, so that the input must not be 0.
     """
-    taken = {item.name for item in program.inputs} | set(all_families(program))
-    root = part("n", taken)
+    root, body, found = _with_root(program)
+    if any((p > 0 and not growing) or (2 * p).denominator > 1 for p in found):
+        return None
+    made = Input(root, default=Fraction(1 if growing else 0))
+    return Rooted(changed(program, inputs=(*program.inputs, made), body=body), root)
+
+
+def order_of(program: Program) -> float:
+    """The p of n^(-p), in powers of which outputs come near to their limits: 1, or 1/4 where n^(1/4) occurs.
+
+    Of n^(1/2) odd powers are taken to cancel, as they do in the parametrizations.
+    """
+    _, _, found = _with_root(program)
+    finest = lcm(*(p.denominator for p in found))
+    return 1.0 if finest <= 2 else 1 / finest
+
+
+def _with_root(program: Program) -> tuple[str, Body, set[Fraction]]:
+    """An input that is n^(-1/2), the instructions with it for widths, and the powers of n that they had."""
+    root = part("n", {item.name for item in program.inputs} | set(all_families(program)))
     ratios = {width.name: width.ratio for width in program.widths}
+    found: set[Fraction] = set()
 
     def without_powers(x: Expr) -> Expr:
         return replace(x, of_root)
@@ -48,16 +65,10 @@ def rooted(program: Program, *, growing: bool = False) -> Rooted | None:
         rest, exponent = _apart(node, ratios)
         if not exponent:
             return None if rest is node else without_powers(rest)
-        if (exponent > 0 and not growing) or (2 * exponent).denominator > 1:
-            raise OtherPowerError
+        found.add(exponent)
         return mul(power(Value(Ref(root), False), Number(-2 * exponent)), without_powers(rest))
 
-    try:
-        body = rewrite(program.body, lambda op: map_phi(op, without_powers))
-    except OtherPowerError:
-        return None
-    made = Input(root, default=Fraction(1 if growing else 0))
-    return Rooted(changed(program, inputs=(*program.inputs, made), body=body), root)
+    return root, rewrite(program.body, lambda op: map_phi(op, without_powers)), found
 
 
 def _apart(x: Expr, ratios: Mapping[str, Expr]) -> tuple[Expr, Fraction]:
@@ -68,6 +79,9 @@ def _apart(x: Expr, ratios: Mapping[str, Expr]) -> tuple[Expr, Fraction]:
         case Pow(base, Number(exponent)):
             rest, own = _apart(base, ratios)
             return (x, own) if rest is base else (power(rest, Number(exponent)), own * exponent)
+        case Call(function, (argument,)) if (degree := elementwise(function).degree) is not None:
+            rest, own = _apart(argument, ratios)
+            return (x, own) if rest is argument else (call(function, rest), own * degree)
         case Mul(factors):
             parts = [_apart(factor, ratios) for factor in factors]
             if all(rest is factor for (rest, _), factor in zip(parts, factors, strict=True)):

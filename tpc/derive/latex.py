@@ -10,7 +10,7 @@ from typing import Any
 from tpc.core.expr import Expr
 from tpc.core.functions import elementwise
 from tpc.core.greek import LETTERS, spelled
-from tpc.core.names import LINK, SplitName
+from tpc.core.names import SplitName
 from tpc.core.places import IndexRange
 from tpc.core.spectral import SPECTRAL
 from tpc.derive.formula import Equation, ZFormula, ZInput
@@ -38,9 +38,9 @@ RELATIONS = {"<=": r"\le", ">=": r"\ge", "~": r"\sim"}
 
 def latex_name(name: str) -> str:
     """An identifier: Greek letters as such, `dh` like a differential, other long names as words."""
-    base, number = SplitName.of(name).base, SplitName.of(name).part
-    if number is not None:
-        return f"{latex_name(base)}^{{({number.replace(LINK, '.')})}}"
+    split = SplitName.of(name)
+    if split.superscript is not None:
+        return f"{latex_name(split.base)}^{{{split.superscript}}}"
     if name == "omicron":
         return "o"
     if name in LETTERS:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tpc.core.expr import Expr
 from tpc.core.greek import LETTERS
-from tpc.core.names import LINK, SplitName
+from tpc.core.names import SplitName
 from tpc.derive.formula import Equation, ZFormula, ZInput
 from tpc.derive.nodes import Dot, Hat, Z
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
@@ -43,9 +43,9 @@ class MathML(Notation):
     """Signs and numbers that a notation puts between its parts are bare text, until `whole` wraps them."""
 
     def name(self, name: str) -> str:
-        base, number = SplitName.of(name).base, SplitName.of(name).part
-        if number is not None:
-            return tag("msup", self.name(base), element("mi", f"({number.replace(LINK, '.')})"))
+        split = SplitName.of(name)
+        if split.superscript is not None:
+            return tag("msup", self.name(split.base), element("mi", split.superscript))
         return element("mi", LETTERS.get(name, name))
 
     def member(self, name: str, index: Sequence[str]) -> str:

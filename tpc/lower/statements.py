@@ -11,6 +11,7 @@ from typing import Any
 from tpc.core.affine import Affine
 from tpc.core.expr import ONE, Expr, Ref, Value, divide, new_position, values
 from tpc.core.functions import CONSTANTS, is_function
+from tpc.core.option_bound import Bound
 from tpc.core.program import (
     Axis,
     Family,
@@ -273,19 +274,15 @@ class Statements:
             ref = self.output_value(base.name, value, node, loops)
         self.outputs.append(Output(base.name, axes, ref, node.check, origin=origin_of(node.span)))
 
-    def option(self, bound: tree.Bound, value: Expr, axes: tuple[Axis, ...], node: tree.Node) -> None:
+    def option(self, bound: Bound, value: Expr, axes: tuple[Axis, ...], node: tree.Node) -> None:
         """Notes the range of an option that is made of inputs."""
         used = free_variables(value)
         if all(v.ref.name in self.given for v in values(value)):
             self.options.append(
                 OptionRange(
-                    bound.option,
+                    bound,
                     value,
                     tuple(axis for axis in axes if axis[0] in used),
-                    bound.least,
-                    bound.above,
-                    bound.below,
-                    bound.wanted,
                     origin=origin_of(node.span),
                 )
             )

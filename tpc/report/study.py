@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tpc.core.program import Program
+from tpc.corrections.powers import order_of
 from tpc.derive.limit import Limit
 from tpc.evaluate.evaluator import Evaluator
 from tpc.evaluate.result import Result
 from tpc.pipeline import compile_program, derive_limit
 from tpc.plan.options import Options
-from tpc.simulate.powers_of_n import order_of
 from tpc.simulate.samples import Samples
 from tpc.simulate.verify import Report, verify
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tpc.diagnostics.catalogue.words import power_of_n
 from tpc.show.figures import figures_of, print_from, with_error
-from tpc.simulate.compare import FITTED, ONE_WIDTH_BIAS, THRESHOLD, Gap
+from tpc.simulate.compare import ONE_WIDTH_BIAS, THRESHOLD, Gap
 from tpc.simulate.forecast import Forecast
 
 if TYPE_CHECKING:
     from tpc.simulate.verify import OutputComparison
-
 
 HEADINGS = ("n", "mean", "std. error", "spread", "off by (σ)", "RMS error")
 PREDICTED = ("bias z", "spread z")  # of the mean from limit + bias/n, and of the spread
@@ -76,11 +76,11 @@ def _predictions(output: OutputComparison, at: tuple[int, ...]) -> list[str]:
     own = output.forecast
     if own is None:
         return []
-    lines = []
-    order = output.gap.order[at]
+    lines, parts = [], [("n·bias", own.bias), ("n·variance", own.variance)]
+    order = _order_of(output.gap, at)
     if order < 1:
-        lines.append(f"n·bias: none, the mean is off by powers of n^(-{_print_power(order)})")
-    for what, part in (("n·bias", own.bias), ("n·variance", own.variance))[bool(lines) :]:
+        lines, parts = [f"n·bias: none, the mean is off by powers of {power_of_n(-order)}"], parts[1:]
+    for what, part in parts:
         measured = f"{what} {part.estimate[at]:.3g} ± {part.stderr[at]:.2g}"
         if np.isnan(part.estimate[at]):
             measured = f"{what} unknown, known to ± {part.stderr[at]:.2g} at these widths"
@@ -108,29 +108,29 @@ def _unjudged(own: Forecast, at: tuple[int, ...], widths: int) -> list[str]:
     return lines
 
 
-def _bias_of(own: Gap, at: tuple[int, ...], widths: int) -> str:
+def _bias_of(output: OutputComparison, at: tuple[int, ...]) -> str:
     """In words, what the means are extrapolated by, or what is put down to a bias."""
-    order = float(own.order[at])
-    if not own.allowed[at]:
-        return "as n → ∞" + f", by powers of n^(-{_print_power(order)})" * (order < 1)
-    few = "one width" if widths == 1 or order == 1 else "so few widths"
-    power = _print_power(order * (1 if order == 1 else min(widths, FITTED - 1)))
-    divided = "n" if power == "1" else f"n^{power}" if power.isdecimal() else f"n^({power})"
-    return (
-        f"beyond a bias of {own.allowed[at]:.2g} ({ONE_WIDTH_BIAS:g}·scale/{divided}, as {few} cannot tell)"
-    )
+    order, allowed = _order_of(output.gap, at), output.gap.allowed[at]
+    if not allowed:
+        return "as n → ∞" + f", by powers of {power_of_n(-order)}" * (order < 1)
+    widths = len(output.rows) if output.forecast is None else max(1, int(output.forecast.usable[at]))
+    few = "one width" if widths == 1 else "so few widths"
+    divided = power_of_n(widths * order)
+    return f"beyond a bias of {allowed:.2g} ({ONE_WIDTH_BIAS:g}·scale/{divided}, as {few} cannot tell)"
 
 
-def _print_power(order: float) -> str:
-    return str(Fraction(order).limit_denominator(1000))
+def _order_of(own: Gap, at: tuple[int, ...]) -> Fraction:
+    """The p of an entry whose means are off by powers of n^(-p)."""
+    return Fraction(own.order[at]).limit_denominator()
 
 
 def verdict(output: OutputComparison) -> list[str]:
+    """What is said of the entry that agrees least, and of how many entries nothing can be."""
     at, g = output.worst, output.gap
     left_out = output.judged.size - int(output.judged.sum())
     if left_out == output.judged.size:
         return ["nothing can be judged: the limit has no finite error"]
-    bias = _bias_of(g, at, len(output.rows))
+    bias = _bias_of(output, at)
     words = "agrees" if g.agrees else "disagrees" if np.isfinite(g.sigma[at]) else "disagrees (not finite)"
     lines = [
         f"{words}: off by {g.estimate[at]:+.2g} ± {g.stderr[at]:.2g} {bias}, {g.sigma[at]:.1f} σ (limit "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tpc.core.option_bound import Bound
 from tpc.core.printer import print_fraction
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
@@ -40,7 +41,7 @@ def print_statement(s: tree.Statement, indent: str = "") -> list[str]:
         case tree.Define(target=target, value=value, clauses=clauses, sides=sides):
             head = f"table {print_tree(target)} : {' x '.join(map(_side, sides))}" if sides else ""
             return [f"{indent}{head or print_tree(target)} = {print_tree(value)}{_clauses(clauses)}"]
-        case tree.OutputStatement(bound=tree.Bound()):
+        case tree.OutputStatement(bound=Bound()):
             return []
         case tree.OutputStatement(target=target, value=value, clauses=clauses, check=check):
             return [

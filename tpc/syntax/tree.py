@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from tpc.core.option_bound import Bound
 from tpc.diagnostics.spans import Span
 
 
@@ -225,17 +226,6 @@ class Function(Node):
 class ForBlock(Node):
     range: Range
     body: tuple[Statement, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """The range of an option, from `least` on, or `above` it; wanted: that in words."""
-
-    option: str
-    least: Fraction
-    above: bool
-    below: Fraction | None
-    wanted: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from tpc.core.functions import arity, function_names
+from tpc.core.option_bound import Bound
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Label, RefusedError
 from tpc.diagnostics.spans import Span
@@ -358,7 +359,7 @@ def check_sign(
         number = fraction(value, {**scene.constants, **(at or {})})
     except (NotANumberError, OverflowError):
         return
-    if number < least if least is not None else number <= 0:
+    if not Bound(option, least or Fraction(0), least is None, None, wanted).holds(number):
         raise RefusedError(catalogue.options.option_range(value.span, option, wanted + rounds(at or {})))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Protocol
 
+from tpc.core.option_bound import Bound
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
@@ -49,10 +50,10 @@ def check_range(
 
     below: what it is below, if there is such a number.
     """
+    bound = Bound(option, least or Fraction(0), least is None, below, wanted)
     try:
         number = fraction(value, dict(scene.constants))
     except (NotANumberError, OverflowError):
-        bound = tree.Bound(option, least or Fraction(0), least is None, below, wanted)
         uses = any(name.name == time.variable.name for name in names_in(value))
         target: Tree = tree.Name(value.span, scene.names.fresh(option))
         if uses:
@@ -60,6 +61,5 @@ def check_range(
         clauses = (time,) if uses else ()
         scene.bounds.append(tree.OutputStatement(value.span, target, value, clauses, bound=bound))
         return
-    low = number < least if least is not None else number <= 0
-    if low or (below is not None and number >= below):
+    if not bound.holds(number):
         raise RefusedError(catalogue.options.option_range(value.span, option, wanted))
