@@ -48,13 +48,13 @@ def drawn(limit, off, scale, seeds=16, widths=(64, 256, 1024)):
     """Values at some widths that tend to `limit + off`, all times `scale`."""
     rng = np.random.default_rng(1)
     values = [(limit + off + rng.normal(size=(seeds, 50)) / n**0.5) * scale for n in widths]
-    return Measured(widths, values, np.full(50, limit * scale), np.zeros(50))
+    return Measured(widths, values, np.full(50, limit * scale), np.zeros(50), np.ones(50))
 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_agreement_does_not_depend_on_the_scale(scale):
-    right, wrong = (gap(drawn(1.0, off, scale), "float64") for off in (0.0, 0.5))
-    ones = gap(drawn(1.0, 0.5, 1.0), "float64")
+    right, wrong = (gap(drawn(1.0, off, scale), "float64", order=1.0) for off in (0.0, 0.5))
+    ones = gap(drawn(1.0, 0.5, 1.0), "float64", order=1.0)
     assert right.agrees
     assert not wrong.agrees
     np.testing.assert_allclose(wrong.sigma, ones.sigma, rtol=1e-6)
@@ -65,7 +65,7 @@ def test_what_rounding_leaves_of_a_zero_agrees():
     values = [np.full((4, 3), 1e-16) * [1, 1, 1], np.full((4, 3), 3e-17)]
 
     def agrees(values, limit):
-        return gap(Measured(widths, values, limit, np.zeros(3)), "float64").agrees
+        return gap(Measured(widths, values, limit, np.zeros(3), np.ones(3)), "float64", order=1.0).agrees
 
     assert agrees(values, np.zeros(3))
     assert agrees([v + np.array([0, 0, 1]) for v in values], np.array([0.0, 1e-17, 1.0]))
