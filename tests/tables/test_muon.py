@@ -299,6 +299,24 @@ def test_steps_that_are_not_there_are_left_out(count: int) -> None:
             np.testing.assert_allclose(found, function(*given, *options), atol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("close", [1, 0.1, 1e-2, 1e-3, 1e-4])
+def test_small_singular_values_are_as_good_as_inner_products_allow(dtype: str, close: float) -> None:
+    """Of vectors that are nearly the same, as those of steps one after the other are."""
+    rng, eps, least = np.random.default_rng(0), np.finfo(dtype).eps, 1e-6 if dtype == "float64" else 1e-3
+    rows = np.repeat(rng.normal(size=(3, 60)), 4, axis=0) + close * rng.normal(size=(12, 60))
+    columns, own = rng.normal(size=(12, 50)), np.diag(rng.normal(size=12))
+    with jax.enable_x64(dtype == "float64"):
+        given = [a.astype(dtype) for a in (own, rows, columns)]
+        found = singular_values.polar_in_factors(given[0], *(a @ a.T for a in given[1:]))
+    own, rows, columns = (a.astype(float) for a in given)
+    u, s, v = np.linalg.svd(rows.T @ own @ columns, full_matrices=False)
+    u, s, v = u[:, :12], s[:12], v[:12]
+    kept = s > least * s[0]
+    lost = eps * s[0] / s[kept].min() / close  # of a matrix, and of inner products
+    np.testing.assert_allclose(rows.T @ np.asarray(found, float) @ columns, (u * kept) @ v, atol=30 * lost)
+
+
 def test_coefficients_may_be_schedules() -> None:
     """By the name of an input with an entry for each step, as of a rate; each is its own."""
     text = LINEAR.replace("y[T, B]", "y[T, B], a[T] = 3")

@@ -47,7 +47,7 @@ def slope_of_polar_factor(arguments, tangents):
     """
     (matrix,), (moved,) = arguments, tangents
     u, s, v = range_of(matrix)
-    over = jnp.where(s > 0, 1 / jnp.where(s > 0, s, 1), 0)
+    over = inverse_of_kept(s)
     both = (s > 0)[:, None] & (s > 0)
     turned = u.T @ moved @ v.T
     middle = jnp.where(both, (turned - turned.T) / jnp.where(both, s[:, None] + s, 1), 0)
@@ -137,49 +137,76 @@ def newton_schulz_in_factors(table, rows, columns, steps, a, b, c):
 
 @jax.custom_jvp
 def polar_in_factors(table, rows, columns):
-    """`polar` of M = Σ C_ij x_i yᵀ_j by the inner products of the x and of the y: also an array C.
-
-    It is (M Mᵀ)^(−3/2) M Mᵀ M. With C ⟨y, y⟩ Cᵀ = F Fᵀ, M Mᵀ has the eigenvalues of Fᵀ ⟨x, x⟩ F.
-    """
-    near, values = range_in_factors(table, rows, columns)
-    return (near * power_of_kept(values, 1.5)) @ near.T @ rows @ table
+    """`polar` of M = Σ C_ij x_i yᵀ_j by the inner products of the x and of the y: also an array C."""
+    left, _, right = triple_in_factors(table, rows, columns)
+    return left @ right.T
 
 
 @polar_in_factors.defjvp
 def slope_of_polar_in_factors(arguments, tangents):
-    """By divided differences, which need no derivative of eigenvectors.
+    """The derivative of G Hᵀ, which needs none of singular vectors.
 
-    It is f(N) C, N = C ⟨y, y⟩ Cᵀ ⟨x, x⟩ and f(s) = s^(−1/2), 0 near 0. f(N) moves with E = N′ by T E + E T +
-    G (B ∘ (Gᵀ⟨x, x⟩ E G)) Gᵀ⟨x, x⟩, T = G b Gᵀ⟨x, x⟩, b_i = f[0, 0, s_i] and B_ij = f[0, 0, s_i, s_j]: a
-    contour integral of f by the resolvent of N.
+    With M̃ = Gᵀ ⟨x, x⟩ C′ ⟨y, y⟩ H it is G K Hᵀ, K_ij = (M̃ − M̃ᵀ − X s_i − Y s_j)_ij/(s_i + s_j), X = Gᵀ ⟨x, x⟩′ G,
+    Y = Hᵀ ⟨y, y⟩′ H, and C′ over s beyond the range of C: what is 0 of the singular values stays 0.
     """
+    left, s, right = triple_in_factors(*arguments)
+    moved, x, y = tangents[0], left.T @ tangents[1] @ left, right.T @ tangents[2] @ right
+    near, far = left.T @ arguments[1], arguments[2] @ right
+    turned, over = near @ moved @ far, inverse_of_kept(s)
+    both = (s > 0)[:, None] & (s > 0)
+    changed = turned - turned.T - x * s[:, None] - y * s
+    middle = jnp.where(both, changed / jnp.where(both, s[:, None] + s, 1), 0)
+    beyond = (moved @ far - left @ turned) * over @ right.T
+    across = left * over @ (near @ moved - turned @ right.T)
+    return left @ right.T, left @ middle @ right.T + beyond + across
+
+
+@jax.custom_jvp
+def triple_in_factors(table, rows, columns):
+    """G, s and H: Σ G_ik x_i are left singular vectors of M = Σ C_ij x_i yᵀ_j, Σ H_jk y_j right ones.
+
+    With Eᵀ E = ⟨x, x⟩ and Fᵀ F = ⟨y, y⟩, M has the singular values of E C Fᵀ. Where these count as 0, so are G
+    and H.
+    """
+    near, far = root_of_gram(rows), root_of_gram(columns)
+    u, s, v = range_of(near @ table @ far.T)
+    over = inverse_of_kept(s)
+    return table @ far.T @ v.T * over, s, table.T @ near.T @ u * over
+
+
+@triple_in_factors.defjvp
+def slope_of_triple_in_factors(arguments, tangents):
+    """The derivatives of G, s and H, which do not exist where two singular values are the same."""
     (table, rows, columns), (moved, of_rows, of_columns) = arguments, tangents
-    near, values = range_in_factors(table, rows, columns)
-    whole, other, half = table @ columns @ table.T, near.T @ rows, moved @ columns @ table.T
-    slope = (half + half.T + table @ of_columns @ table.T) @ rows + whole @ of_rows
-    a, b = power_of_kept(values, -0.5)[:, None], power_of_kept(values, -0.5)
-    both = (a > 0) & (b > 0)
-    a, b = jnp.where(both, a, 1), jnp.where(both, b, 1)
-    twice = -(a**4 + a**3 * b + a**2 * b**2 + a * b**3 + b**4) / (a**5 * b**5 * (a + b))
-    once = (near * power_of_kept(values, 2.5)) @ other
-    power = (near * power_of_kept(values, 1.5)) @ other
-    middle = jnp.where(both, twice, 0) * (other @ slope @ near)
-    moving = once @ slope + slope @ once + near @ middle @ other
-    return power @ table, moving @ table + power @ moved
+    left, s, right = found = triple_in_factors(*arguments)
+    near, far, of_near, of_far = left.T @ rows, columns @ right, of_rows @ left / 2, of_columns @ right / 2
+    turned, x, y = near @ moved @ far, left.T @ of_near, right.T @ of_far
+    whole = turned + x * s + y * s[:, None]
+    other = (s > 0)[:, None] & (s > 0) & ~jnp.eye(len(s), dtype=bool)
+    apart = jnp.where(other, 1 / jnp.where(other, s**2 - s[:, None] ** 2, 1), 0)
+    of_left = left @ (apart * (whole * s + s[:, None] * whole.T) - x)
+    of_right = right @ (apart * (s[:, None] * whole + whole.T * s) - y)
+    beyond = moved @ far + table @ of_far - left @ (turned + y * s[:, None])
+    across = moved.T @ near.T + table.T @ of_near - right @ (turned.T + x * s[:, None])
+    over = inverse_of_kept(s)
+    return found, (of_left + beyond * over, jnp.diagonal(whole), of_right + across * over)
 
 
-def range_in_factors(table, rows, columns):
-    """The vectors G = F V and eigenvalues of `polar_in_factors`, these 0 where they count as 0."""
-    values, vectors = decomposed(table @ columns @ table.T)
-    root = vectors * jnp.sqrt(jnp.maximum(values, 0))
-    values, vectors = decomposed(root.T @ rows @ root)
-    kept = values > (1e-6 if values.dtype == jnp.float64 else 1e-3) ** 2 * values[-1]
-    return root @ vectors, jnp.where(kept, values, 0)
+def root_of_gram(gram):
+    """Some F with Fᵀ F = R, by vectors of length 1: the sizes of others have no part in the rounding.
+
+    A direction that rounding may have made counts as 0.
+    """
+    length = jnp.sqrt(jnp.maximum(jnp.diagonal(gram), 0))
+    over = inverse_of_kept(length)
+    values, vectors = decomposed(gram * over * over[:, None])
+    known = values > 4 * len(values) * jnp.finfo(values.dtype).eps * values[-1]
+    return jnp.sqrt(jnp.where(known, values, 0))[:, None] * vectors.T * length
 
 
-def power_of_kept(values, power):
-    """s^(−p), 0 of what is 0."""
-    return jnp.where(values > 0, jnp.where(values > 0, values, 1) ** -power, 0)
+def inverse_of_kept(values):
+    """1/s, 0 of what is 0."""
+    return jnp.where(values > 0, 1 / jnp.where(values > 0, values, 1), 0)
 
 
 def so_far(function, count, steps, table, *others):
