@@ -146,8 +146,9 @@ def polar_in_factors(table, rows, columns):
 def slope_of_polar_in_factors(arguments, tangents):
     """The derivative of G Hᵀ, which needs none of singular vectors.
 
-    With M̃ = Gᵀ ⟨x, x⟩ C′ ⟨y, y⟩ H it is G K Hᵀ, K_ij = (M̃ − M̃ᵀ − X s_i − Y s_j)_ij/(s_i + s_j), X = Gᵀ ⟨x, x⟩′ G,
-    Y = Hᵀ ⟨y, y⟩′ H, and C′ over s beyond the range of C: what is 0 of the singular values stays 0.
+    With M̃ = Gᵀ ⟨x, x⟩ C′ ⟨y, y⟩ H it is G K Hᵀ, K_ij = (M̃ − M̃ᵀ − X s_i − Y s_j)_ij/(s_i + s_j), where
+    X = Gᵀ ⟨x, x⟩′ G, Y = Hᵀ ⟨y, y⟩′ H, and C′ over s beyond the range of C: what is 0 of the singular values
+    stays 0.
     """
     left, s, right = triple_in_factors(*arguments)
     moved, x, y = tangents[0], left.T @ tangents[1] @ left, right.T @ tangents[2] @ right
@@ -165,8 +166,8 @@ def slope_of_polar_in_factors(arguments, tangents):
 def triple_in_factors(table, rows, columns):
     """G, s and H: Σ G_ik x_i are left singular vectors of M = Σ C_ij x_i yᵀ_j, Σ H_jk y_j right ones.
 
-    With Eᵀ E = ⟨x, x⟩ and Fᵀ F = ⟨y, y⟩, M has the singular values of E C Fᵀ. Where these count as 0, so are G
-    and H.
+    With Eᵀ E = ⟨x, x⟩ and Fᵀ F = ⟨y, y⟩, M has the singular values of E C Fᵀ. Where these count as 0, so are
+    G and H.
     """
     near, far = root_of_gram(rows), root_of_gram(columns)
     u, s, v = range_of(near @ table @ far.T)
