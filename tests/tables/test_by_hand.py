@@ -85,3 +85,36 @@ def test_one_outer_has_no_table() -> None:
     text = NET.format(sides=("n", "m"), product="W") + BY_HAND
     lines = "W += -chi[t]*mean(outer(x1[t], x1[t]))*outer(dh[t], x1[t])/2"
     assert "W_moved" not in tpc.parse(text.format(lines=lines)).tables
+
+
+OPERATOR = """width n
+vector u : n ~ N(0, 1)
+vector v : n ~ N(0, 1)
+table A : n x n = {}
+output q = mean(u*(A @ v))
+"""
+
+
+@pytest.mark.parametrize("power", ["n^(-3/2)", "n^(-1/2)", "n^(1/2)", "n"])
+@pytest.mark.parametrize("other", ["", " + outer(v, u)", " + outer(u, u)"])
+def test_polar_factors_do_not_depend_on_the_size_of_a_table(power: str, other: str) -> None:
+    whole, scaled = (
+        tpc.parse(OPERATOR.format(f"polar({factor}*(outer(u, v){other}))")).compile()()["q"].value
+        for factor in ("1", power)
+    )
+    assert scaled == whole != 0
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "polar(outer(u/n, v) + outer(v, u))",
+        "polar(outer(v, u) + outer(u, v)/n^(1/2))",
+        "polar(n*outer(v, u) + outer(u + v, v))",
+        "newton_schulz(outer(u, v)/n^(1/2), 3, 2, -3/2, 1/2)",
+    ],
+)
+def test_tables_that_are_small_beside_others_or_beside_a_constant_are_told(table: str) -> None:
+    """Their singular values count at every width, and in the limit there are none of them."""
+    with pytest.raises(tpc.TpcError, match="TP802"):
+        tpc.parse(OPERATOR.format(table)).compile()

@@ -39,6 +39,7 @@ from tpc.diagnostics.diagnostic import Diagnostic, RefusedError, TpcError
 from tpc.expand.arrange import split_loops, without_duplicates
 from tpc.expand.chance import NO_GROUPS, RANDOM, Chance, join
 from tpc.expand.growth import GrowsError, SmallError
+from tpc.expand.of_spectra import require_same_sizes
 from tpc.expand.orders import Orders, SeriesTerm, UnstableError, key, orders
 from tpc.expand.random_start import Initial, initial_program, without_initial
 from tpc.expand.rename import PART, START, Meaning, TermName, meanings_of
@@ -138,6 +139,7 @@ def powers_of_widths(x: Expr) -> Iterator[Fraction]:
 
 def _expand(program: Program, known: Orders) -> Expansion:
     outputs = {key(output.ref.name, F0) for output in program.outputs}
+    require_same_sizes(known)
     terms = _Terms(program, known)
     body = without_zeros(terms.body(program.body), outputs)
     # before second names go, so that names do not depend on that

@@ -188,7 +188,7 @@ class Expander:
         """`(n^p (b + …))^q = n^{pq} (b + …)^q`, expanded at b."""
         top = self.power_of(base)
         if top is None:
-            self._look_for([base], exponent, cut)
+            self.look_for([base], exponent, cut)
             return NONE
         terms = self.series(base, min(cut - top * (exponent - 1), top))
         return self._scaled(lambda b: power(b, Number(exponent)), "^", [terms], exponent, cut)
@@ -196,7 +196,7 @@ class Expander:
     def _homogeneous(self, function: str, args: Sequence[Expr], degree: Fraction, cut: Fraction) -> Series:
         top = self.greatest(args)
         if top is None:
-            self._look_for(args, degree, cut)
+            self.look_for(args, degree, cut)
             top = F0
         if top > 0 and any(map(is_vector, args)):
             raise GrowsError(function, *self.largest(args))
@@ -214,7 +214,7 @@ class Expander:
             return found
         return self._roughened(found, top * degree if shape == "jump" else top * degree + moves, function)
 
-    def _look_for(self, args: Sequence[Expr], degree: Fraction, cut: Fraction) -> None:
+    def look_for(self, args: Sequence[Expr], degree: Fraction, cut: Fraction) -> None:
         """Has the first terms of what has none so far looked for: its root is larger, its sign may be 1."""
         least = cut / degree if degree > 0 else Fraction(-LOOKS, 2) if self.seen() else F0
         for a in () if self.settled else args:
@@ -297,7 +297,7 @@ class Expander:
         sides = add(condition.left, neg(condition.right))
         top = self.power_of(sides)
         if top is None:
-            self._look_for([sides], F0, cut)
+            self.look_for([sides], F0, cut)
         start = min(F0, F0 if top is None else top)
         found = self._first([sides], start, lambda p: True)
         terms = self.series(sides, start if found is None else min(start, found))
