@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tpc.diagnostics.catalogue.words import power_of_n
+from tpc.diagnostics.catalogue.words import counted, power_of_n
 from tpc.show.figures import figures_of, print_from, with_error
 from tpc.simulate.compare import ONE_WIDTH_BIAS, THRESHOLD, Gap
 from tpc.simulate.forecast import Forecast
@@ -142,5 +142,6 @@ def verdict(output: OutputComparison) -> list[str]:
             + ("" if output.slope.agrees else ": it does not go down")
         )
     if left_out:
-        lines.append(f"nothing can be judged of {left_out} entries, which have no finite error")
+        entries = counted(left_out, "entry, which has", "entries, which have")
+        lines.append(f"nothing can be judged of {entries} no finite error")
     return [*lines, *_predictions(output, at)]
