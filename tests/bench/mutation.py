@@ -64,7 +64,9 @@ TESTS = {  # the tests of a room, cheap ones first; slow ones that notice little
         "tests/scaling/test_verdict_text.py",
     ),
     "derive": (
+        "tests/derive/test_recorded.py",
         "tests/derive/test_show.py",
+        "tests/derive/test_latex_blocks.py",
         "tests/derive/test_rules.py",
         "tests/derive/test_closed.py",
         "tests/depth/test_depth.py::test_many_products_with_one_matrix_have_one_law",

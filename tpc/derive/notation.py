@@ -176,7 +176,8 @@ class Notation(ABC):
             case Add(terms):
                 if argument := tanh_derivative(x):
                     return self.function("tanh'", [self.expr(argument)]), ATOM
-                return self.total(terms), SUM
+                shown = with_one_index(terms)
+                return self.written(shown[0]) if len(shown) == 1 else (self.total(shown), SUM)
             case Mul(factors):
                 return self.product(factors)
             case Pow():
@@ -220,8 +221,7 @@ class Notation(ABC):
         return self.fraction((str(value.numerator), ATOM), (str(value.denominator), ATOM))
 
     def total(self, terms: Sequence[Expr]) -> str:
-        """A sum, what is subtracted after what is added to; indices and whole numbers as one index."""
-        terms = with_one_index(terms)
+        """A sum, what is subtracted after what is added to."""
         positive = [t for t in terms if not is_negative(t)]
         text = self.plus.join(self.expr(t, PRODUCT) for t in positive)
         for term in terms:
