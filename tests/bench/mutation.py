@@ -62,6 +62,7 @@ TESTS = {  # the tests of a room, cheap ones first; slow ones that notice little
         "tests/scaling/test_scale.py",
         "tests/scaling/test_scores.py",
         "tests/scaling/test_verdict_text.py",
+        "tests/scaling/test_recorded_scales.py",
     ),
     "derive": (
         "tests/derive/test_recorded_limits.py",
