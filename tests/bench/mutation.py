@@ -83,7 +83,12 @@ TESTS = {  # the tests of a room, cheap ones first; slow ones that notice little
         "tests/plan/test_support.py",
         *of("plan", "test_chaos"),
     ),
-    "emit": (RECORDED, "tests/emit/test_packed.py", *of("emit", *SLOW_OF_EMIT)),
+    "emit": (
+        RECORDED,
+        "tests/emit/test_recorded_bodies.py",
+        "tests/emit/test_packed.py",
+        *of("emit", *SLOW_OF_EMIT),
+    ),
 }
 
 
