@@ -1,5 +1,6 @@
-"""What is written of a program itself, without the helpers: `bodies/NAME.txt`, of every structure and of trainings
-so long that they keep histories.
+"""What is written of a program itself, without the helpers: `bodies/NAME.txt`.
+
+Of programs of every structure, and of trainings so long that they keep histories.
 
 `pytest tests/emit --update-golden` records them anew.
 """

@@ -37,6 +37,8 @@ NETS = {
     "two_layers": "    x = relu(U @ xi)\n    z = relu(W @ x)\n    return V @ z\n",
     "residual": "    x = U @ xi\n    z = x + W @ tanh(x)\n    return V @ z\n",
     "biased": "    x = tanh(U @ xi + beta)\n    return V @ x\n",
+    "normed": "    x = tanh(U @ xi)\n    m = mean(x^2)\n    z = W @ (x/sqrt(m))\n    return V @ z\n",
+    "gated": "    x = tanh(U @ xi)\n    s = mean(x*beta)\n    z = s*x + W @ x\n    return V @ z\n",
     "reused": "    x = tanh(U @ xi)\n    z = tanh(W.T @ (W @ x))\n    return V @ z\n",
 }
 WEIGHTS = {"U": "n x d", "beta": "n", "W": "n x n", "V": "1 x n"}
