@@ -12,13 +12,16 @@ import tpc
 from tpc.core.expr import Ref, Value, add, call, mul, number, power
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.expand.watch import with_jumps_watched
-from tpc.plan.cost import VectorCount, bytes_of, cost_of_points, shown_seconds, total_seconds
+from tpc.plan import plan_points
+from tpc.plan.cost import MEMORY, SECONDS, VectorCount, bytes_of, cost_of_points, shown_seconds, total_seconds
 from tpc.plan.draft import Draft
 from tpc.plan.gaussians import Layout, Rows, lay_out
 from tpc.plan.infinite import Exponents, NotPolynomialError, infinite_means, with_finite_means, without_error
 from tpc.plan.make_plan import make_plan
 from tpc.plan.options import DTYPES, METHODS, Options
 from tpc.plan.plan import (
+    REPEATS,
+    SAMPLES,
     ChaosPlan,
     CoefficientsPlan,
     CovariancesPlan,
@@ -175,6 +178,40 @@ def test_how_outputs_depend_on_points_is_not_asked_where_it_is_dear(rounds, sens
     assert plan.sensitive == sensitive
     assert plan.capacities == (PANELS[1] if sensitive else PANELS[1][:1])
     assert isinstance(planned(text.format(T=rounds, f="relu"), method="nodes"), PanelsPlan) == sensitive
+
+
+SMALL, LARGE = PANELS[1]
+ROOM = (SECONDS, MEMORY)
+
+
+@pytest.mark.parametrize(
+    ("sensitive", "plain", "expected"),
+    [
+        ({SMALL: ROOM, LARGE: ROOM}, {}, (True, (SMALL, LARGE), SECONDS, MEMORY)),
+        ({SMALL: ROOM, LARGE: (SECONDS + 1, 0)}, {}, (True, (SMALL,), SECONDS, MEMORY)),
+        ({SMALL: ROOM, LARGE: (0, MEMORY + 1)}, {}, (True, (SMALL,), SECONDS, MEMORY)),
+        # smooth: on the fewest points, if these have room, whatever the others have
+        ({SMALL: (99, 99), LARGE: (99, 99)}, {SMALL: (7, MEMORY)}, (False, (SMALL,), 7, MEMORY)),
+        ({SMALL: (0, 2 * MEMORY), LARGE: (99, 99)}, {SMALL: (7, 5)}, (False, (SMALL,), 7, 5)),
+        ({SMALL: (99, 99), LARGE: (99, 99)}, {SMALL: (7, MEMORY + 1)}, None),
+    ],
+)
+def test_panels_are_as_many_as_have_room(monkeypatch, sensitive, plain, expected):
+    """In seconds and bytes; what is checked by takes a third as long on each of its repeats."""
+    plain = {SAMPLES: (3, 4), LARGE: (1e9, 1e9)} | plain
+    monkeypatch.setattr(plan_points._Needs, "sensitive", lambda _, m: sensitive[m])
+    monkeypatch.setattr(plan_points._Needs, "plain", lambda _, m: plain[m])
+    plan = planned(U + "output m = mean(tanh(u)^2)\n", method="nodes")
+    if expected is None:
+        assert isinstance(plan, SampledPlan)
+    else:
+        seconds = expected[2] + REPEATS * plain[SAMPLES][0] / 3
+        memory = max(expected[3], plain[SAMPLES][1])
+        assert (plan.sensitive, plan.capacities, plan.seconds, plan.memory) == (
+            *expected[:2],
+            seconds,
+            memory,
+        )
 
 
 def test_numbers_of_points_are_those_asked_for():
