@@ -4,11 +4,15 @@ import random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tpc
+from tpc.core.expr import Add, Ref, Value, add, mul, number
 from tpc.core.wellformed import verified
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.expand import expand
+from tpc.expand.terms import cancelled, coefficient, monomial
 
 HEAD = "width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\nmatrix W : n x n ~ N(0, 1/n)\n"
 
@@ -114,3 +118,21 @@ def test_inverses_of_what_vanishes_grow():
 @pytest.mark.parametrize("exponent", ["-1000000000000", "-1000000000000 + 1/3"])
 def test_numbers_that_are_too_long_are_not_worked_out(exponent):
     assert limit(f"c = 2 + n^(-1)\noutput m = c^({exponent})\n")["m"].value == 0
+
+
+U, V, S = Value(Ref("u"), True), Value(Ref("v"), True), Value(Ref("s"), False)
+
+
+@given(st.lists(st.tuples(st.integers(-2, 2), st.sampled_from([U, V, mul(S, U), number(1)])), max_size=6))
+def test_what_cancels_is_left_out(parts):
+    """Terms whose coefficients add up to 0 are gone, whatever sums they come in; the others stay."""
+    totals = {}
+    for k, x in parts:
+        totals[x] = totals.get(x, 0) + k
+    terms = [mul(number(k), x) for k, x in parts]
+    for found in (cancelled(terms), cancelled([add(*terms[:3]), add(*terms[3:])])):
+        left = found.terms if isinstance(found, Add) else (found,)
+        assert {monomial(x) for x in left} - {number(1)} == {x for x, k in totals.items() if k} - {number(1)}
+        assert sum(coefficient(x).value for x in left if monomial(x) == number(1)) == totals.get(number(1), 0)
+        for x in totals:
+            assert sum(coefficient(y).value for y in left if monomial(y) == x) == totals[x]

@@ -13,7 +13,18 @@ from tpc.core.expr import Ref, Value, add, call, mul, number, power
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.expand.watch import with_jumps_watched
 from tpc.plan import plan_points
-from tpc.plan.cost import MEMORY, SECONDS, VectorCount, bytes_of, cost_of_points, shown_seconds, total_seconds
+from tpc.plan.cost import (
+    MEMORY,
+    RULES_BANDWIDTH,
+    SECONDS,
+    SPARE_VECTORS,
+    VectorCount,
+    bytes_of,
+    cost_of_points,
+    cost_of_rules,
+    shown_seconds,
+    total_seconds,
+)
 from tpc.plan.draft import Draft
 from tpc.plan.gaussians import Layout, Rows, lay_out
 from tpc.plan.infinite import Exponents, NotPolynomialError, infinite_means, with_finite_means, without_error
@@ -31,7 +42,7 @@ from tpc.plan.plan import (
 )
 from tpc.plan.plan_points import PANELS
 from tpc.plan.print_plan import print_plan
-from tpc.plan.sectors import separate
+from tpc.plan.sectors import Sectors, separate
 from tpc.plan.space import Chaos, Linear, Nodes
 from tpc.plan.tails import heavy_and_edged
 
@@ -225,6 +236,26 @@ def test_sixteen_bits_are_for_coefficients():
     with pytest.raises(TpcError) as caught:
         planned(PROGRAMS[ChaosPlan][0], dtype="bfloat16")
     assert caught.value.diagnostics[0].code == "TP602"
+
+
+@pytest.mark.parametrize(
+    ("points", "entries", "streamed"),
+    [
+        # of sector 0: u and what Wᵀ gives, 2 × (4 + 1) + 1 and spare ones; W's 3 operands;
+        # 2 arrays of x in 5 rounds, in each of which products of single rounds add 6, that come out in sector 1
+        ((100, 0), 2 * 5 + 2 * 3 + 1 + SPARE_VECTORS + 2 * 2 * 5 + 2 * 5 * 6, 5 * 9 + 2 * 1 + 3 * 12 / 2),
+        ((0, 100), 2 * 11 + 2 * 1 + 3 + SPARE_VECTORS + 2 * 1 * 3, 5 * 1 + 2 * 9 + 3 * 12 / 2),
+    ],
+)
+def test_products_of_rules_are_by_the_sector_of_their_operands(points, entries, streamed):
+    over, back = ("W", False), ("W", True)
+    layout = Layout({"u": Rows(0, 4), "v": Rows(4, 2)}, {over: 3, back: 1}, {over: 6}, {"W": 1})
+    sectors = Sectors(2, {"u": 0, "v": 1, "x": 0, "y": 1}, {over: 1, back: 0}, {over: 0, back: 1})
+    kept = {"x": VectorCount(2, 5), "y": VectorCount(1, 3)}
+    for dtype, size in (("float32", 4), ("float64", 8)):
+        seconds, memory = cost_of_rules(points, layout, sectors, kept, 12, dtype)
+        assert memory == entries * 100 * size
+        assert seconds == pytest.approx(streamed * 100 * size / RULES_BANDWIDTH)
 
 
 def test_half_the_precision_takes_half_the_memory():
