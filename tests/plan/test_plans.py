@@ -241,8 +241,7 @@ def test_sixteen_bits_are_for_coefficients():
 @pytest.mark.parametrize(
     ("points", "entries", "streamed"),
     [
-        # of sector 0: u and what Wᵀ gives, 2 × (4 + 1) + 1 and spare ones; W's 3 operands;
-        # 2 arrays of x in 5 rounds, in each of which products of single rounds add 6, that come out in sector 1
+        # u's 4 and what Wᵀ gives, W's 3 operands, in each of 5 rounds 2 vectors and 6 of single rounds
         ((100, 0), 2 * 5 + 2 * 3 + 1 + SPARE_VECTORS + 2 * 2 * 5 + 2 * 5 * 6, 5 * 9 + 2 * 1 + 3 * 12 / 2),
         ((0, 100), 2 * 11 + 2 * 1 + 3 + SPARE_VECTORS + 2 * 1 * 3, 5 * 1 + 2 * 9 + 3 * 12 / 2),
     ],
