@@ -155,5 +155,6 @@ def test_blocks_are_as_long_as_may_be(monkeypatch):
     assert blocks(filled) == [inside(" \\\\\n".join(map(str, filled)))]
     longer = [*filled[:4], Row(0, row + "yyyyy")]
     assert blocks(longer) == [inside(" \\\\\n".join(map(str, longer[:4]))), inside(str(longer[4]))]
+    assert blocks([]) == []
     assert blocks([Row(0, "x" * 99)]) == [inside("&" + "x" * 99)]
     assert "too long" in blocks([Row(0, "x" * 100)])[0]

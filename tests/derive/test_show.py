@@ -133,6 +133,8 @@ def test_formulas_are_the_same_wherever_their_lines_stand() -> None:
     later = limit(text.replace("def phi", "vector q : n ~ N(0, 1)\ndef phi").replace("U[0]", "p = q^2\nU[0]"))
     both = [f for f in later.formulas if f.of.name not in ("p", "q")]
     assert both == list(one.formulas)
+    assert later.partials == other.partials == one.partials
+    assert limit(text) == one != later
 
 
 def test_a_formula_is_one_line_as_long_as_mathjax_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
