@@ -121,6 +121,28 @@ table A : n x n = outer(u, v) + n^(-1/2)*outer(v, u)
 table P : n x n = polar(A)
 y = P @ v
 output m = mean(y^2)
+== homogeneous
+c = 1 + n^(-1/2)*mean(u^2)
+table A : n x n = n^(-1/2)*outer(u, v) + n^(-1)*outer(v, u)
+table L : n x n = left_gram(A)
+table M : n x n = n*L
+table P : n x n = preconditioned(A, M, M, c, 1/4)
+y = P @ v
+output m = n^(1/2)*mean(y*u)
+== grows_beside_a_table
+c = n^(1/2)*mean(u^2)
+table A : n x n = outer(u, v)
+table L : n x n = left_gram(A)
+table P : n x n = preconditioned(A, L, L, c, 1/4)
+output m = mean((P @ v)*u)
+== grows_in_polar
+table A : n x n = n^(1/2)*outer(u, v)
+table P : n x n = polar(A)
+output m = mean((P @ v)*u)
+== vanishes_in_polar
+table A : n x n = n^(-1/2)*outer(u, v)
+table P : n x n = polar(A)
+output m = mean((P @ v)*u)
 == grows
 x = n^(1/2)*u
 output m = mean(x^2)

@@ -39,6 +39,15 @@ output m[t] = mean(h[t]^2) for t < T + 1
 y = W @ u[0]
 z = W.T @ tanh(y)
 output m = mean(z^2)
+== high_powers
+output m = mean((v + w)^40)
+== three_at_once
+output m = mean(sin(exp(v)*w*u[0])*tanh(u[1] + v))
+== sums
+vector z[i < 4] : n ~ N(0, 1)
+y[t] = W @ sum(j < 2: z[j + t]*(t + j + 1)) for t < T
+output m[s, t] = mean(y[s]*y[t]) for s < T for t < T
+output p[t] = mean(relu(sum(j < t + 1: z[j]))*relu(z[t])) for t < T
 == shifted
 y = relu(v - 1) + step(w + 1/2)
 output m = mean(y*v)
