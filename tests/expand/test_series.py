@@ -136,3 +136,20 @@ def test_what_cancels_is_left_out(parts):
         assert sum(coefficient(x).value for x in left if monomial(x) == number(1)) == totals.get(number(1), 0)
         for x in totals:
             assert sum(coefficient(y).value for y in left if monomial(y) == x) == totals[x]
+
+
+VANISHING = {
+    "log": "y = log(abs(x))\n",
+    "log of a scalar": "c = mean(x^2)\ny = log(c)*v\n",
+    "polar": "table P : n x n = polar(outer(x, v))\ny = P @ v\n",
+    "newton_schulz": "table P : n x n = newton_schulz(outer(x, v), 2, 3, -4, 2)\ny = P @ v\n",
+}
+
+
+@pytest.mark.parametrize("use", ["y", "y + v", "y*v", "W @ y"])
+@pytest.mark.parametrize("function", VANISHING)
+def test_what_is_not_finite_at_0_is_told_wherever_it_goes(function, use):
+    """Such a vector had no order of n, and was left out as if it were 0."""
+    text = f"x = n^(-1/2)*u\n{VANISHING[function]}z = {use}\noutput m = mean(z*v)\noutput p = mean(z^2)\n"
+    with pytest.raises(TpcError, match="TP802"):
+        expand(tpc.parse(HEAD + text))

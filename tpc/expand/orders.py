@@ -357,17 +357,23 @@ class Orders:
         """Finds how far down each family is wanted for the outputs at n = ∞, all powers being known."""
         self.settled = True
         self.expander = self._expander(lambda function: POISON)
+        for site in self.sites:
+            if not self.powers.get(site.number):  # it is 0, or has no limit, which only it can tell
+                self._demanded(site.op, F0)
         self.cuts = {output.ref.name: F0 for output in self.program.outputs}
         while True:
             before = dict(self.cuts)
             for op in (site.op for site in reversed(self.sites)):
                 if op.out.name in self.cuts:
-                    try:
-                        self.terms(op, self.cuts[op.out.name])
-                    except SmallError as error:
-                        raise SmallError(error.function, op) from None
+                    self._demanded(op, self.cuts[op.out.name])
             if before == self.cuts:
                 return
+
+    def _demanded(self, op: Instruction, cut: Fraction) -> None:
+        try:
+            self.terms(op, cut)
+        except SmallError as error:
+            raise SmallError(error.function, op) from None
 
     def wanted(self, name: str) -> list[Fraction]:
         """The powers of a family that matter, greatest first."""
