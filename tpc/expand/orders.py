@@ -15,7 +15,6 @@ from tpc.core.passes import needed_for
 from tpc.core.places import Site, by_family, may_make, sites_of
 from tpc.core.printer import as_written
 from tpc.core.program import (
-    Gaussians,
     Instruction,
     MatMul,
     Moment,
@@ -29,7 +28,7 @@ from tpc.core.program import (
 from tpc.core.traverse import used_refs
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
-from tpc.expand.chance import NO_GROUPS, PRODUCT, RANDOM, Chance, Chances, Groups, join
+from tpc.expand.chance import NO_GROUPS, PRODUCT, RANDOM, Chance, Chances, Groups, initial_chance, join
 from tpc.expand.growth import GrowsError, SmallError
 from tpc.expand.rename import TermName
 from tpc.expand.series import Expander
@@ -384,11 +383,6 @@ class Orders:
 def entries(matrix: str) -> str:
     """What products with a matrix are made of, in place of a group of initial vectors."""
     return f"{PRODUCT}{matrix}"
-
-
-def initial_chance(group: Gaussians) -> Chance:
-    own = frozenset({group.names[0]})
-    return Chance(own, NO_GROUPS) if all(mean == ZERO for mean in group.mean) else Chance(None, own)
 
 
 def orders(program: Program) -> Orders:
