@@ -62,16 +62,34 @@ TESTS = {  # the tests of a room, cheap ones first; slow ones that notice little
         "tests/scaling/test_scale.py",
         "tests/scaling/test_scores.py",
         "tests/scaling/test_verdict_text.py",
+        "tests/scaling/test_recorded_scales.py",
     ),
     "derive": (
+        "tests/derive/test_recorded_limits.py",
         "tests/derive/test_show.py",
+        "tests/derive/test_latex_blocks.py",
         "tests/derive/test_rules.py",
         "tests/derive/test_closed.py",
         "tests/depth/test_depth.py::test_many_products_with_one_matrix_have_one_law",
     ),
-    "gram": (RECORDED, *(f"tests/gram/test_{name}.py" for name in ("pairings", "cuts", "gaps", "rolled"))),
-    "plan": (RECORDED, "tests/plan/test_stages.py", "tests/plan/test_support.py", *of("plan", "test_chaos")),
-    "emit": (RECORDED, "tests/emit/test_packed.py", *of("emit", *SLOW_OF_EMIT)),
+    "gram": (
+        RECORDED,
+        *(f"tests/gram/test_{name}.py" for name in ("recorded_covariances", "labels", "monomials")),
+        *(f"tests/gram/test_{name}.py" for name in ("pairings", "cuts", "gaps", "rolled")),
+    ),
+    "plan": (
+        RECORDED,
+        "tests/plan/test_recorded_plans.py",
+        "tests/plan/test_stages.py",
+        "tests/plan/test_support.py",
+        *of("plan", "test_chaos"),
+    ),
+    "emit": (
+        RECORDED,
+        "tests/emit/test_recorded_bodies.py",
+        "tests/emit/test_packed.py",
+        *of("emit", *SLOW_OF_EMIT),
+    ),
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import tpc
+from tpc.derive import latex_blocks
 from tpc.derive.latex import latex_name
 from tpc.derive.latex_blocks import PAGE, SCREEN, Row, blocks, html_blocks
 from tpc.derive.limit_blocks import rows_of_limit
@@ -143,3 +144,17 @@ def test_nothing_stands_after_a_denominator_on_the_line():
     latex = tpc.parse(f"{head}{inputs}x = r*u/({below})\noutput a = mean(x^2)\n").derive().to_latex()
     assert r"Z^{x} = \left(r \, Z^{u}\right) / \left(" in latex
     assert latex.count("Z^{u}") == 2  # with its law
+
+
+def test_blocks_are_as_long_as_may_be(monkeypatch):
+    """Up to the last character: ` \\\\`, a new line, after every row."""
+    monkeypatch.setattr(latex_blocks, "MOST_CHARACTERS", 100)
+    row = "x" * 15  # 20 with `&` and what separates rows
+    filled = [Row(0, row), Row(0, row), Row(0, row), Row(0, row), Row(0, row + "yyyy")]
+    inside = "\\begin{{aligned}}\n{}\n\\end{{aligned}}".format
+    assert blocks(filled) == [inside(" \\\\\n".join(map(str, filled)))]
+    longer = [*filled[:4], Row(0, row + "yyyyy")]
+    assert blocks(longer) == [inside(" \\\\\n".join(map(str, longer[:4]))), inside(str(longer[4]))]
+    assert blocks([]) == []
+    assert blocks([Row(0, "x" * 99)]) == [inside("&" + "x" * 99)]
+    assert "too long" in blocks([Row(0, "x" * 100)])[0]

@@ -6,7 +6,7 @@ import pytest
 import sympy
 
 import tpc
-from tpc.derive import Limit, derive
+from tpc.derive import Limit, derive, latex_blocks
 from tpc.derive.latex import latex_name
 from tpc.derive.mathml import mathml_formula
 
@@ -122,3 +122,24 @@ def test_formulas_are_sympy_equations_when_wanted() -> None:
     assert limit(wishart(1))["m"].sympy.rhs == sympy.Function("E")(
         sympy.Symbol("Z^v", real=True) * sympy.Symbol("Z^z0", real=True)
     )
+
+
+def test_formulas_are_the_same_wherever_their_lines_stand() -> None:
+    """And whatever else there is: a place is not what a formula says."""
+    text = two_layers(2)
+    one, other = limit(text), limit(text.replace("width n\n", "width n\n\n# a remark\n\n"))
+    assert one.formulas == other.formulas
+    assert [f.origin for f in one.formulas] != [f.origin for f in other.formulas]
+    later = limit(text.replace("def phi", "vector q : n ~ N(0, 1)\ndef phi").replace("U[0]", "p = q^2\nU[0]"))
+    both = [f for f in later.formulas if f.of.name not in ("p", "q")]
+    assert both == list(one.formulas)
+    assert later.partials == other.partials == one.partials
+    assert limit(text) == one != later
+
+
+def test_a_formula_is_one_line_as_long_as_mathjax_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    formula = limit(wishart(2))["m"]
+    length = len(formula.latex())
+    for most, is_one in ((length, True), (length - 1, False)):
+        monkeypatch.setattr(latex_blocks, "MOST_CHARACTERS", most)
+        assert formula._repr_latex_().startswith("$\\displaystyle \\begin{aligned}") != is_one

@@ -4,11 +4,15 @@ import random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tpc
+from tpc.core.expr import Add, Ref, Value, add, mul, number
 from tpc.core.wellformed import verified
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.expand import expand
+from tpc.expand.terms import cancelled, coefficient, monomial
 
 HEAD = "width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\nmatrix W : n x n ~ N(0, 1/n)\n"
 
@@ -114,3 +118,38 @@ def test_inverses_of_what_vanishes_grow():
 @pytest.mark.parametrize("exponent", ["-1000000000000", "-1000000000000 + 1/3"])
 def test_numbers_that_are_too_long_are_not_worked_out(exponent):
     assert limit(f"c = 2 + n^(-1)\noutput m = c^({exponent})\n")["m"].value == 0
+
+
+U, V, S = Value(Ref("u"), True), Value(Ref("v"), True), Value(Ref("s"), False)
+
+
+@given(st.lists(st.tuples(st.integers(-2, 2), st.sampled_from([U, V, mul(S, U), number(1)])), max_size=6))
+def test_what_cancels_is_left_out(parts):
+    """Terms whose coefficients add up to 0 are gone, whatever sums they come in; the others stay."""
+    totals = {}
+    for k, x in parts:
+        totals[x] = totals.get(x, 0) + k
+    terms = [mul(number(k), x) for k, x in parts]
+    for found in (cancelled(terms), cancelled([add(*terms[:3]), add(*terms[3:])])):
+        left = found.terms if isinstance(found, Add) else (found,)
+        assert {monomial(x) for x in left} - {number(1)} == {x for x, k in totals.items() if k} - {number(1)}
+        assert sum(coefficient(x).value for x in left if monomial(x) == number(1)) == totals.get(number(1), 0)
+        for x in totals:
+            assert sum(coefficient(y).value for y in left if monomial(y) == x) == totals[x]
+
+
+VANISHING = {
+    "log": "y = log(abs(x))\n",
+    "log of a scalar": "c = mean(x^2)\ny = log(c)*v\n",
+    "polar": "table P : n x n = polar(outer(x, v))\ny = P @ v\n",
+    "newton_schulz": "table P : n x n = newton_schulz(outer(x, v), 2, 3, -4, 2)\ny = P @ v\n",
+}
+
+
+@pytest.mark.parametrize("use", ["y", "y + v", "y*v", "W @ y"])
+@pytest.mark.parametrize("function", VANISHING)
+def test_what_is_not_finite_at_0_is_told_wherever_it_goes(function, use):
+    """Such a vector had no order of n, and was left out as if it were 0."""
+    text = f"x = n^(-1/2)*u\n{VANISHING[function]}z = {use}\noutput m = mean(z*v)\noutput p = mean(z^2)\n"
+    with pytest.raises(TpcError, match="TP802"):
+        expand(tpc.parse(HEAD + text))

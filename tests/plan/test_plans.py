@@ -12,13 +12,27 @@ import tpc
 from tpc.core.expr import Ref, Value, add, call, mul, number, power
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.expand.watch import with_jumps_watched
-from tpc.plan.cost import VectorCount, bytes_of, cost_of_points, shown_seconds, total_seconds
+from tpc.plan import plan_points
+from tpc.plan.cost import (
+    MEMORY,
+    RULES_BANDWIDTH,
+    SECONDS,
+    SPARE_VECTORS,
+    VectorCount,
+    bytes_of,
+    cost_of_points,
+    cost_of_rules,
+    shown_seconds,
+    total_seconds,
+)
 from tpc.plan.draft import Draft
 from tpc.plan.gaussians import Layout, Rows, lay_out
 from tpc.plan.infinite import Exponents, NotPolynomialError, infinite_means, with_finite_means, without_error
 from tpc.plan.make_plan import make_plan
 from tpc.plan.options import DTYPES, METHODS, Options
 from tpc.plan.plan import (
+    REPEATS,
+    SAMPLES,
     ChaosPlan,
     CoefficientsPlan,
     CovariancesPlan,
@@ -28,7 +42,7 @@ from tpc.plan.plan import (
 )
 from tpc.plan.plan_points import PANELS
 from tpc.plan.print_plan import print_plan
-from tpc.plan.sectors import separate
+from tpc.plan.sectors import Sectors, separate
 from tpc.plan.space import Chaos, Linear, Nodes
 from tpc.plan.tails import heavy_and_edged
 
@@ -62,7 +76,7 @@ def test_choices_are_named(name, choices):
         assert getattr(Options(**{name: choice}), name) == choice
     with pytest.raises(TpcError) as caught:
         Options(**{name: "fast"})
-    assert all(choice in str(caught.value) for choice in choices)
+    assert f"must be {', '.join(choices[:-1])} or {choices[-1]}, not fast" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +191,40 @@ def test_how_outputs_depend_on_points_is_not_asked_where_it_is_dear(rounds, sens
     assert isinstance(planned(text.format(T=rounds, f="relu"), method="nodes"), PanelsPlan) == sensitive
 
 
+SMALL, LARGE = PANELS[1]
+ROOM = (SECONDS, MEMORY)
+
+
+@pytest.mark.parametrize(
+    ("sensitive", "plain", "expected"),
+    [
+        ({SMALL: ROOM, LARGE: ROOM}, {}, (True, (SMALL, LARGE), SECONDS, MEMORY)),
+        ({SMALL: ROOM, LARGE: (SECONDS + 1, 0)}, {}, (True, (SMALL,), SECONDS, MEMORY)),
+        ({SMALL: ROOM, LARGE: (0, MEMORY + 1)}, {}, (True, (SMALL,), SECONDS, MEMORY)),
+        # smooth: on the fewest points, if these have room, whatever the others have
+        ({SMALL: (99, 99), LARGE: (99, 99)}, {SMALL: (7, MEMORY)}, (False, (SMALL,), 7, MEMORY)),
+        ({SMALL: (0, 2 * MEMORY), LARGE: (99, 99)}, {SMALL: (7, 5)}, (False, (SMALL,), 7, 5)),
+        ({SMALL: (99, 99), LARGE: (99, 99)}, {SMALL: (7, MEMORY + 1)}, None),
+    ],
+)
+def test_panels_are_as_many_as_have_room(monkeypatch, sensitive, plain, expected):
+    """In seconds and bytes; what is checked by takes a third as long on each of its repeats."""
+    plain = {SAMPLES: (3, 4), LARGE: (1e9, 1e9)} | plain
+    monkeypatch.setattr(plan_points._Needs, "sensitive", lambda _, m: sensitive[m])
+    monkeypatch.setattr(plan_points._Needs, "plain", lambda _, m: plain[m])
+    plan = planned(U + "output m = mean(tanh(u)^2)\n", method="nodes")
+    if expected is None:
+        assert isinstance(plan, SampledPlan)
+    else:
+        seconds = expected[2] + REPEATS * plain[SAMPLES][0] / 3
+        memory = max(expected[3], plain[SAMPLES][1])
+        assert (plan.sensitive, plan.capacities, plan.seconds, plan.memory) == (
+            *expected[:2],
+            seconds,
+            memory,
+        )
+
+
 def test_numbers_of_points_are_those_asked_for():
     plan = planned(SAMPLED, samples=100, repeats=3)
     assert (plan.samples, plan.repeats) == (100, 3)
@@ -188,6 +236,25 @@ def test_sixteen_bits_are_for_coefficients():
     with pytest.raises(TpcError) as caught:
         planned(PROGRAMS[ChaosPlan][0], dtype="bfloat16")
     assert caught.value.diagnostics[0].code == "TP602"
+
+
+@pytest.mark.parametrize(
+    ("points", "entries", "streamed"),
+    [
+        # u's 4 and what Wᵀ gives, W's 3 operands, in each of 5 rounds 2 vectors and 6 of single rounds
+        ((100, 0), 2 * 5 + 2 * 3 + 1 + SPARE_VECTORS + 2 * 2 * 5 + 2 * 5 * 6, 5 * 9 + 2 * 1 + 3 * 12 / 2),
+        ((0, 100), 2 * 11 + 2 * 1 + 3 + SPARE_VECTORS + 2 * 1 * 3, 5 * 1 + 2 * 9 + 3 * 12 / 2),
+    ],
+)
+def test_products_of_rules_are_by_the_sector_of_their_operands(points, entries, streamed):
+    over, back = ("W", False), ("W", True)
+    layout = Layout({"u": Rows(0, 4), "v": Rows(4, 2)}, {over: 3, back: 1}, {over: 6}, {"W": 1})
+    sectors = Sectors(2, {"u": 0, "v": 1, "x": 0, "y": 1}, {over: 1, back: 0}, {over: 0, back: 1})
+    kept = {"x": VectorCount(2, 5), "y": VectorCount(1, 3)}
+    for dtype, size in (("float32", 4), ("float64", 8)):
+        seconds, memory = cost_of_rules(points, layout, sectors, kept, 12, dtype)
+        assert memory == entries * 100 * size
+        assert seconds == pytest.approx(streamed * 100 * size / RULES_BANDWIDTH)
 
 
 def test_half_the_precision_takes_half_the_memory():

@@ -350,11 +350,11 @@ def delta(left: Index, right: Index) -> Expr:
     difference = left - right
     if difference.constant is not None:
         return ZERO
-    positive = {v: k for v, k in difference.terms if k > 0}
-    negative = {v: -k for v, k in difference.terms if k < 0}
-    return Delta(
-        Affine.of(max(difference.const, 0), positive), Affine.of(max(-difference.const, 0), negative)
-    )
+    return Delta(_positive(difference), _positive(difference.scaled(-1)))
+
+
+def _positive(index: Affine) -> Affine:
+    return Affine.of(max(index.const, 0), {v: max(k, 0) for v, k in index.terms})
 
 
 def new_position(index: Affine) -> Expr:

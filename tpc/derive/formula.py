@@ -39,10 +39,10 @@ class ZFormula(ABC):
     # the regions around its instruction, whose variables are free in the equations
     loops: tuple[IndexRange, ...] = field(default=(), kw_only=True)
     # its place in the program
-    path: tuple[int, ...] = field(default=(), kw_only=True, compare=False, repr=False)
-    origin: Origin = field(default=Origin(), kw_only=True, compare=False, repr=False)
+    path: tuple[int, ...] = field(default=(), kw_only=True, compare=False)
+    origin: Origin = field(default=Origin(), kw_only=True, compare=False)
     # what fresh names in it stand for
-    scope: FormulaScope = field(default=FormulaScope(), kw_only=True, compare=False, repr=False)
+    scope: FormulaScope = field(default=FormulaScope(), kw_only=True, compare=False)
 
     @property
     @abstractmethod
@@ -366,7 +366,7 @@ class ZPartial(ZFormula):
     ranges: tuple[IndexRange, ...]
     value: Expr
     # the place of g
-    by_path: tuple[int, ...] = field(default=(), kw_only=True, compare=False, repr=False)
+    by_path: tuple[int, ...] = field(default=(), kw_only=True, compare=False)
     rule: ClassVar[str] = "chain rule"
 
     @property

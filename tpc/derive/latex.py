@@ -125,7 +125,7 @@ class Latex(Notation):
 
     def exact_symbol(self, text: str) -> str:
         base, _, index = text.partition("[")
-        return self.member(base, [index.rstrip("]")] if index else [])
+        return self.member(base, [index[:-1]] if index else [])
 
     def times(self, factors: Sequence[str]) -> str:
         return (

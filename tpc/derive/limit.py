@@ -80,11 +80,11 @@ class Limit:
     # free in them
     formulas: tuple[ZFormula, ...]
     # the recurrences of the derivatives `∂Z^x/∂Ẑ^g` that the formulas name
-    partials: tuple[ZPartial, ...] = field(repr=False)
+    partials: tuple[ZPartial, ...]
     # what fresh names in them stand for
-    scope: FormulaScope = field(default=FormulaScope(), repr=False, compare=False)
+    scope: FormulaScope = field(default=FormulaScope(), compare=False)
     # the program that this is the limit of, if it has powers of n and so is not `program`
-    of: Program | None = field(default=None, repr=False)
+    of: Program | None = None
     # what names of `program` stand for in `of`
     notes: tuple[str, ...] = ()
 

@@ -192,7 +192,7 @@ def printed_by_sympy(value: Any, notation: MathML) -> str:
     class ClosedFormPrinter(MathMLPresentationPrinter):
         def _print_Symbol(self, symbol: Any, style: str = "plain") -> Any:  # noqa: N802
             base, _, index = str(symbol).partition("[")
-            name = notation.member(base, [escaped(index.rstrip("]"))] if index else [])
+            name = notation.member(base, [escaped(index[:-1])] if index else [])
             return parseString(wrapped(name)).documentElement
 
     return str(ClosedFormPrinter().doprint(value))  # type: ignore[no-untyped-call]

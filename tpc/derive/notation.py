@@ -176,7 +176,7 @@ class Notation(ABC):
             case Add(terms):
                 if argument := tanh_derivative(x):
                     return self.function("tanh'", [self.expr(argument)]), ATOM
-                return self.total(terms), SUM
+                return self.total(with_one_index(terms))
             case Mul(factors):
                 return self.product(factors)
             case Pow():
@@ -219,16 +219,17 @@ class Notation(ABC):
             return str(value.numerator), ATOM
         return self.fraction((str(value.numerator), ATOM), (str(value.denominator), ATOM))
 
-    def total(self, terms: Sequence[Expr]) -> str:
-        """A sum, what is subtracted after what is added to; indices and whole numbers as one index."""
-        terms = with_one_index(terms)
+    def total(self, terms: Sequence[Expr]) -> Written:
+        """A sum, what is subtracted after what is added to."""
+        if len(terms) == 1:
+            return self.written(terms[0])
         positive = [t for t in terms if not is_negative(t)]
         text = self.plus.join(self.expr(t, PRODUCT) for t in positive)
         for term in terms:
             if is_negative(term):
                 body = self.expr(neg(term), PRODUCT)
                 text = f"{text}{self.minus}{body}" if text else f"-{body}"
-        return text
+        return text, SUM
 
     def product(self, factors: Sequence[Expr]) -> Written:
         if is_negative(factors[0]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import singledispatch
+from itertools import cycle, islice
 from typing import TypedDict
 
 from tpc.core.affine import Affine
@@ -80,7 +81,7 @@ class Rules:
 
 def zinput(item: Input, names: frozenset[str], scope: FormulaScope) -> ZInput:
     variables: list[str] = []
-    for _, wish in zip(item.shape, AXES * (1 + len(item.shape) // len(AXES)), strict=False):
+    for wish in islice(cycle(AXES), len(item.shape)):
         variables.append(fresh(wish, Together((variables, names))))
     loops = tuple(IndexRange(v, Affine(count)) for v, count in zip(variables, item.shape, strict=True))
     return ZInput(

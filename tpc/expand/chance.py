@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tpc.core.expr import ZERO, Add, Expr, Mul, Sum, Value, add, children, mul, summed, values
+from tpc.core.program import Gaussians
 
 PRODUCT = "@"  # what the names of products with a matrix begin with, among groups
 RANDOM = "·"  # in place of a group: scalars that are random in the limit
@@ -56,6 +57,11 @@ def join(parts: Iterable[Chance]) -> Chance:
     if any(part.linear is None for part in parts) or linear & others:
         return Chance(None, linear | others)
     return Chance(linear, others)
+
+
+def initial_chance(group: Gaussians) -> Chance:
+    own = frozenset({group.names[0]})
+    return Chance(own, NO_GROUPS) if all(mean == ZERO for mean in group.mean) else Chance(None, own)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from tpc.core.passes import needed_for
 from tpc.core.places import Site, by_family, may_make, sites_of
 from tpc.core.printer import as_written
 from tpc.core.program import (
-    Gaussians,
     Instruction,
     MatMul,
     Moment,
@@ -29,7 +28,7 @@ from tpc.core.program import (
 from tpc.core.traverse import used_refs
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
-from tpc.expand.chance import NO_GROUPS, PRODUCT, RANDOM, Chance, Chances, Groups, join
+from tpc.expand.chance import NO_GROUPS, PRODUCT, RANDOM, Chance, Chances, Groups, initial_chance, join
 from tpc.expand.growth import GrowsError, SmallError
 from tpc.expand.rename import TermName
 from tpc.expand.series import Expander
@@ -357,17 +356,23 @@ class Orders:
         """Finds how far down each family is wanted for the outputs at n = ∞, all powers being known."""
         self.settled = True
         self.expander = self._expander(lambda function: POISON)
+        for site in self.sites:
+            if not self.powers.get(site.number):  # it is 0, or has no limit, which only it can tell
+                self._demanded(site.op, F0)
         self.cuts = {output.ref.name: F0 for output in self.program.outputs}
         while True:
             before = dict(self.cuts)
             for op in (site.op for site in reversed(self.sites)):
                 if op.out.name in self.cuts:
-                    try:
-                        self.terms(op, self.cuts[op.out.name])
-                    except SmallError as error:
-                        raise SmallError(error.function, op) from None
+                    self._demanded(op, self.cuts[op.out.name])
             if before == self.cuts:
                 return
+
+    def _demanded(self, op: Instruction, cut: Fraction) -> None:
+        try:
+            self.terms(op, cut)
+        except SmallError as error:
+            raise SmallError(error.function, op) from None
 
     def wanted(self, name: str) -> list[Fraction]:
         """The powers of a family that matter, greatest first."""
@@ -378,11 +383,6 @@ class Orders:
 def entries(matrix: str) -> str:
     """What products with a matrix are made of, in place of a group of initial vectors."""
     return f"{PRODUCT}{matrix}"
-
-
-def initial_chance(group: Gaussians) -> Chance:
-    own = frozenset({group.names[0]})
-    return Chance(own, NO_GROUPS) if all(mean == ZERO for mean in group.mean) else Chance(None, own)
 
 
 def orders(program: Program) -> Orders:

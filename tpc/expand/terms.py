@@ -51,12 +51,11 @@ def collected(terms: Iterable[tuple[Fraction, Expr]]) -> Series:
 def cancelled(terms: Sequence[Expr]) -> Expr:
     """The sum, with what occurs in it with coefficients that add up to 0 left out."""
     flat = [part for term in terms for part in (term.terms if isinstance(term, Add) else (term,))]
-    if len(flat) > 1:
-        totals: dict[Expr, Fraction] = {}
-        for part in flat:
-            totals[monomial(part)] = totals.get(monomial(part), F0) + coefficient(part).value
-        flat = [part for part in flat if totals[monomial(part)]]
-    return add(*flat)
+    like = [monomial(part) for part in flat]
+    totals: dict[Expr, Fraction] = {}
+    for part, kind in zip(flat, like, strict=True):
+        totals[kind] = totals.get(kind, F0) + coefficient(part).value
+    return add(*(part for part, kind in zip(flat, like, strict=True) if totals[kind]))
 
 
 def monomial(x: Expr) -> Expr:

@@ -23,9 +23,6 @@ class Space(Protocol):
     """One representation."""
 
     @property
-    def name(self) -> str: ...
-
-    @property
     def pointwise(self) -> bool:
         """Whether an element is its values at points: functions apply coordinate by coordinate."""
 
@@ -44,7 +41,6 @@ class Linear:
     Exact for programs that are linear in their vectors, with moments of second order.
     """
 
-    name: str = "linear"
     pointwise: bool = False
     sectors: Sectors = field(default_factory=Sectors)
 
@@ -66,7 +62,6 @@ class Nodes:
     For any program, as exact as the points.
     """
 
-    name: str = "nodes"
     pointwise: bool = True
     sectors: Sectors = field(default_factory=Sectors)
 
@@ -82,7 +77,6 @@ class Chaos:
     """
 
     sectors: Sectors
-    name: str = "chaos"
     pointwise: bool = True
 
     def refuses(self, program: Program) -> str | None:

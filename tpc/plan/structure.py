@@ -178,16 +178,12 @@ def stacking(leaf: Leaf, region: Region, storage: Storage) -> Stacking | None:
         for axis in storage.kept
         if isinstance(index := out.index[axis], Affine) and not index.variables & inside
     }
-    found = None
-    for axis in storage.kept:
-        index = out.index[axis]
-        if (
-            isinstance(index, Affine)
-            and index.coefficient(region.variable)
-            and index.variables & inside == {region.variable}
-        ):
-            found = axis, index
-            break
+    along = (
+        (axis, index)
+        for axis in storage.kept
+        if isinstance(index := out.index[axis], Affine) and index.variables & inside == {region.variable}
+    )
+    found = next(along, None)
     if found is None:
         return None
     rest = tuple(a for a in storage.kept if a != found[0] and a not in free)
