@@ -39,7 +39,7 @@ from tpc.train.shampoo import (
     smallest_divisor,
 )
 from tpc.train.simplified import quotient_in, simplified
-from tpc.train.training_options import check_options, options_of
+from tpc.train.training_options import ELSEWHERE, check_options, option_value, options_of
 from tpc.train.weights import Weight
 
 MARK = "·"  # in front of a rule's own names while options are put in
@@ -73,9 +73,13 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
     if name in scene.optimizers and OVER in scene.functions and rule.reads(OVER):
         why = "has a meaning in every rule, and is a function of the file, too"
         raise RefusedError(catalogue.optimizers.rule_name(update.name.span, OVER, why))
-    if "decay" in options and "decay" not in rule.options and name in OPTIMIZERS:
-        raise RefusedError(catalogue.optimizers.coupled_decay(options["decay"].span, name))
+    decays = [options[k] for k in ("decay", *ELSEWHERE["decay"]) if k in options]
+    if decays and "decay" not in rule.options and name in OPTIMIZERS:
+        raise RefusedError(catalogue.optimizers.coupled_decay(decays[0].span, name))
     check_options(update.options, own.options if own else rule.options, name)
+    root = options.get("root") if name in OPTIMIZERS else None
+    if root is not None and scene.integer(option_value(root, "0 or 1")) not in (0, 1):
+        raise RefusedError(catalogue.options.option_value(root.span, "root", "0 or 1"))
     needed = ("lr", *(p for p, default in rule.parameters.items() if default is None))
     for option in needed:
         if option not in options:
