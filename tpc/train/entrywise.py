@@ -42,6 +42,7 @@ from tpc.train.simplified import quotient_in, simplified
 from tpc.train.training_options import ELSEWHERE, check_options, option_value, options_of
 from tpc.train.weights import Weight
 
+NO_SQUARE = Fraction(1, 10**100)  # of which the square is below all numbers that a program may have
 MARK = "·"  # in front of a rule's own names while options are put in
 
 
@@ -276,7 +277,8 @@ def square_of(x: Tree, entries: Container[str], m: Maker) -> Tree:
                 return m.add(*(square_of(part, entries, m) for part in operands))
         case tree.Applied(function=tree.Name(name="sqrt"), args=(inner,)):
             return inner
-    return m.power(x, 2)
+    value = quotient_in(x)
+    return m.power(x, 2) if value is None or abs(value) > NO_SQUARE else m.number(0)
 
 
 def is_root(x: Tree) -> bool:
