@@ -213,7 +213,7 @@ class EntrywiseUpdates:
         for node in walk(new):
             if isinstance(node, tree.Applied) and node.function in (m.name("sign"), m.name("step")):
                 self.watched[lines.size_of("jump", m.power(node.args[0], 2))] = lines.weight.name
-        for under in divisors_in(value):
+        for under in divisors_in(value if own else placed(value, m.span)):
             if reads(under) & known.keys():
                 size = lines.size_of("divisor", substituted(square_of(under, known, m), known))
                 self.divisors[size] = lines.weight.name
