@@ -275,6 +275,7 @@ def print_program(program: Program) -> str:
     for output in program.outputs:
         clauses = "".join(f" for {variable} < {count}" for variable, count in output.axes)
         index = brackets([variable for variable, _ in output.axes])
-        word = f"check {output.check} :" if output.check else "output"
+        kind = " divisor" if output.divisor else ""
+        word = f"check {output.check}{kind} :" if output.check else "output"
         lines.append(f"{word} {output.name}{index} = {output.ref}{clauses}")
     return "\n".join(lines) + "\n"

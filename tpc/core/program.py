@@ -212,7 +212,8 @@ class Output:
 
     check: of what it only looks at, what has no limit where this is 0 in the limit: the weight whose steps
     jump there (TP748), or what is made by the function `jump` (TP809). square: whether it is a mean square,
-    so that what tends to 0 is a fluctuation squared.
+    so that what tends to 0 is a fluctuation squared. divisor: whether it is the square of what steps are
+    divided by, and has a limit where this is 0 but for an `eps`, if points tell that it is.
     """
 
     name: str
@@ -221,6 +222,7 @@ class Output:
     check: str = ""
     jump: str = ""
     square: bool = False
+    divisor: bool = False
     origin: Origin = _origin()
 
     @property

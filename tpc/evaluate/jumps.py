@@ -55,11 +55,13 @@ class Watched:
         return found
 
 
-def require_sizes(program: Program, watched: Watched) -> None:
+def require_sizes(
+    program: Program, whole: Program, watched: Watched, given: Mapping[str, np.ndarray]
+) -> None:
     """Raises TpcError (TP748) where a run's outcome depends on the sign of what tends to 0.
 
-    What is 0 exactly at the points of all repeats is so at every width, and harmless. Not so where numbers
-    are exact, and only the limit is known.
+    What is 0 exactly at the points of all repeats is so at every width, and harmless. Where numbers are exact
+    only the limit is known, and a small width tells.
     """
     for output in program.outputs:
         if not output.check or output.jump:
@@ -70,15 +72,19 @@ def require_sizes(program: Program, watched: Watched) -> None:
         with np.errstate(invalid="ignore"):
             unclear = (errors > UNCERTAIN * sizes) & (watched.repeats >= ENOUGH_TO_TELL)
             unclear |= watched.varying(output, sizes)
-            small = unclear | (sizes < VANISHING * np.max(sizes, initial=0))
-            nothing = (sizes == 0) & (errors == 0) & (error is not None)
-            small |= (sizes == 0) & (error is None)
+            small = unclear.copy()
+            if not output.divisor:  # what an eps is part of may be as small as that is
+                small |= sizes < VANISHING * np.max(sizes, initial=0)
+            small |= sizes == 0
+            nothing = (sizes == 0) & (errors == 0)
+            if nothing.any() and output.name not in watched.claims:
+                nothing = nothing & (_at_small_width(whole, output, given) < TINY)
             places = np.argwhere(small & ~nothing & np.isfinite(errors))
         if len(places):
             step = int(places[0][0])
-            raise TpcError(
-                [catalogue.optimizers.vanishing(output.check, step)], program.name, of_program=True
-            )
+            own = catalogue.optimizers
+            told = (own.divided_by_nothing if output.divisor else own.vanishing)(output.check, step)
+            raise TpcError([told], program.name, of_program=True)
 
 
 def without_limit(
@@ -150,7 +156,8 @@ def _at_small_width(program: Program, output: Output, given: Mapping[str, np.nda
     from tpc.simulate import simulate
 
     own = next(o for o in program.outputs if o.name == output.name)
-    alone = without_unused(replace(program, outputs=(replace(own, check="", jump=""),)))
+    plain = replace(own, check="", jump="", divisor=False)
+    alone = without_unused(replace(program, outputs=(plain,)))
     inputs = {item.name: given[item.name] for item in alone.inputs}
     samples = simulate(alone, inputs, width=SMALL_WIDTH, seeds=range(SEEDS))
     most: np.ndarray = np.nan_to_num(np.max(np.abs(samples.outputs[output.name]), axis=0), nan=np.inf)

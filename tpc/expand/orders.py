@@ -52,7 +52,7 @@ class SeriesTerm:
 
 
 class UnstableError(Exception):
-    """`name` grows like n^power, at `op`; function: what it meets there, "" if it is an output."""
+    """`name` grows like n^power, at `op`; function: what it meets, "" if it is an output, or "check"."""
 
     def __init__(self, op: Instruction, ref: Ref, at: Fraction, function: str, rounds: bool = False) -> None:
         super().__init__(str(ref))
@@ -228,8 +228,7 @@ class Orders:
     def discover(self) -> None:
         """Finds the powers of all families, each wanted down to order 1 at least. Raises UnstableError.
 
-        Where something grows, one more account is taken, so that what is told is the first such quantity of
-        the program, not of the account.
+        Where something grows, one more account is taken: what is told is the first one of the program.
         """
         self.cuts = {site.out.name: F0 for site in self.sites}
         for _ in range(MOST_SWEEPS):
@@ -242,7 +241,8 @@ class Orders:
             found = self._sweep()
             if found:
                 found += self._sweep()
-                first = min(found, key=lambda error: next(s.number for s in self.sites if s.op is error.op))
+                at = {id(s.op): s.number for s in self.sites}
+                first = min(found, key=lambda e: (e.function == "check", at[id(e.op)]))
                 first.again = self.used_again(first.ref.name)
                 raise first
             if before == (self.powers, self.cuts, self.chances, self.numbers):
@@ -257,7 +257,7 @@ class Orders:
 
     def _sweep(self) -> list[UnstableError]:
         """Looks at every instruction once; gives what grows where it has no limit."""
-        outputs = {output.ref.name for output in self.program.outputs}
+        outputs = {o.ref.name: "check" if o.check else "" for o in self.program.outputs}
         found = []
         for site in self.sites:
             op = site.op
@@ -274,7 +274,8 @@ class Orders:
             if op.out.name in outputs and (top := self._top(site)) > 0:
                 cause = self._cause(site)
                 power = max(self.powers.get(cause.number, {top}))
-                found.append(UnstableError(cause.op, cause.out, power, "" if cause is site else "output"))
+                why = outputs[op.out.name] or ("" if cause is site else "output")
+                found.append(UnstableError(cause.op, cause.out, power, why))
         return found
 
     def _note_numbers(self, site: Site, terms: Sequence[SeriesTerm]) -> None:

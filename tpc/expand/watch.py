@@ -112,7 +112,7 @@ class _Watch:
         self.seen = {
             self.root(site.op.phi)
             for output in program.outputs
-            if output.check
+            if output.check and not output.divisor
             for site in made.get(output.ref.name, ())
             if not isinstance(site.op, Product)
         }

@@ -272,7 +272,8 @@ class Statements:
             ref = x.ref
         else:
             ref = self.output_value(base.name, value, node, loops)
-        self.outputs.append(Output(base.name, axes, ref, node.check, origin=origin_of(node.span)))
+        origin = origin_of(node.span)
+        self.outputs.append(Output(base.name, axes, ref, node.check, divisor=node.divisor, origin=origin))
 
     def option(self, bound: Bound, value: Expr, axes: tuple[Axis, ...], node: tree.Node) -> None:
         """Notes the range of an option that is made of inputs."""

@@ -25,7 +25,9 @@ from tpc.scaling.verdict import BlowUp, LastLayer, Layer, Regime, Verdict
 from tpc.syntax.layout import default_name
 from tpc.syntax.parse import parse_file
 from tpc.syntax.resolve import resolve
+from tpc.syntax.tree import File
 from tpc.train import open_out
+from tpc.train.two_rounds import of_two_rounds
 
 Values = Mapping[str, Fraction]
 
@@ -177,8 +179,19 @@ def _largest(sizes: list[Fraction | None]) -> Fraction | None:
 @lru_cache(maxsize=64)
 def training_of(source: Source) -> OpenTraining:
     """The training in a file, the exponents of its weights left open. Raises TpcError as parsing does."""
+    file = parse_file(source.text, source.name)
+    longer = of_two_rounds(file, dict(source.dims))
+    try:
+        return _opened(longer, source)
+    except TpcError:
+        if longer == file:
+            raise
+        return _opened(file, source)  # where something has an entry for the one round
+
+
+def _opened(file: File, source: Source) -> OpenTraining:
     text, name, dims = source.text, source.name, dict(source.dims)
-    tree, networks = open_out(parse_file(text, name), name, text, dims)
+    tree, networks = open_out(file, name, text, dims)
     exponents = frozenset(exponent_inputs(len(networks.weights)))
     checked = resolve(tree, name, text, dims, default_name(name), exponents)
     program = verified(lower(checked, text, name))

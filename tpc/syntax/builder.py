@@ -144,8 +144,14 @@ class TreeBuilder(Transformer[Token, Any]):
         return tree.OutputStatement(_span(items), items[1], items[3], tuple(items[4:]))
 
     def check(self, items: list[Any]) -> tree.OutputStatement:
-        _, weight, _, target, _, value, *clauses = items
-        return tree.OutputStatement(_span(items), target, value, tuple(clauses), _name(weight).name)
+        _, weight, word, _, target, _, value, *clauses = items
+        if word is not None and word.value != tree.DIVISOR:
+            how = "what a step is divided by is `check W divisor : …`"
+            raise RefusedError(catalogue.syntax.expected_word(span_of(word), word.value, tree.DIVISOR, how))
+        name = _name(weight).name
+        return tree.OutputStatement(
+            _span(items), target, value, tuple(clauses), name, divisor=word is not None
+        )
 
     def parameters(self, items: list[Any]) -> tuple[tree.Name, ...]:
         return tuple(map(_name, items))

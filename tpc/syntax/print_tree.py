@@ -43,9 +43,10 @@ def print_statement(s: tree.Statement, indent: str = "") -> list[str]:
             return [f"{indent}{head or print_tree(target)} = {print_tree(value)}{_clauses(clauses)}"]
         case tree.OutputStatement(bound=Bound()):
             return []
-        case tree.OutputStatement(target=target, value=value, clauses=clauses, check=check):
+        case tree.OutputStatement(target=target, value=value, clauses=clauses, check=check, divisor=divisor):
+            looked = f"check {check}{f' {tree.DIVISOR}' if divisor else ''} :"
             return [
-                f"{indent}{f'check {check} :' if check else 'output'} "
+                f"{indent}{looked if check else 'output'} "
                 f"{print_tree(target)}{'' if value is None else f' = {print_tree(value)}'}{_clauses(clauses)}"
             ]
         case tree.Function(name=name, parameters=parameters, body=body, result=result):

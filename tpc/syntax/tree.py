@@ -228,6 +228,9 @@ class ForBlock(Node):
     body: tuple[Statement, ...]
 
 
+DIVISOR = "divisor"
+
+
 @dataclass(frozen=True, slots=True)
 class OutputStatement(Node):
     target: Tree
@@ -236,6 +239,7 @@ class OutputStatement(Node):
     # of `check W : …`, which a run looks at and does not report: the weight whose steps jump where it is 0
     check: str = ""
     bound: Bound | None = None  # of an option's value, looked at when inputs are given
+    divisor: bool = False  # of `check W divisor : …`: the square of what steps are divided by
 
 
 # networks and training: written out in the statements above before anything else looks at them (`tpc.train`)

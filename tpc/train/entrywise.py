@@ -7,7 +7,7 @@ others as vectors or scalars, as with SGD.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -19,16 +19,30 @@ from tpc.syntax.tree import Range, Tree
 from tpc.syntax.walk import walk
 from tpc.train.build import Maker, is_number, placed, replaced, substituted
 from tpc.train.descent import Descent, Updates, scheduled
-from tpc.train.matrix_aware import MATRIX_AWARE, Orthogonalised, jump_of, spectral_step
-from tpc.train.optimizer_rules import BELOW_ONE, OPTIMIZERS, OVER, OptimizerRule, rule_of, states_of
+from tpc.train.matrix_aware import (
+    MATRIX_AWARE,
+    Orthogonalised,
+    family_of,
+    jump_of,
+    met_square,
+    spectral_step,
+)
+from tpc.train.optimizer_rules import BELOW_ONE, OPTIMIZERS, OVER, OptimizerRule, reads, rule_of, states_of
 from tpc.train.option_ranges import check_range
 from tpc.train.records import Index, Record
 from tpc.train.scene import Scene
-from tpc.train.shampoo import SOAP, Preconditioner, check_preconditioner, preconditioned_step
+from tpc.train.shampoo import (
+    SOAP,
+    Preconditioner,
+    check_preconditioner,
+    preconditioned_step,
+    smallest_divisor,
+)
 from tpc.train.simplified import quotient_in, simplified
-from tpc.train.training_options import check_options, options_of
+from tpc.train.training_options import ELSEWHERE, check_options, option_value, options_of
 from tpc.train.weights import Weight
 
+NO_SQUARE = Fraction(1, 10**100)  # of which the square is below all numbers that a program may have
 MARK = "·"  # in front of a rule's own names while options are put in
 
 
@@ -60,9 +74,13 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
     if name in scene.optimizers and OVER in scene.functions and rule.reads(OVER):
         why = "has a meaning in every rule, and is a function of the file, too"
         raise RefusedError(catalogue.optimizers.rule_name(update.name.span, OVER, why))
-    if "decay" in options and "decay" not in rule.options and name in OPTIMIZERS:
-        raise RefusedError(catalogue.optimizers.coupled_decay(options["decay"].span, name))
+    decays = [options[k] for k in ("decay", *ELSEWHERE["decay"]) if k in options]
+    if decays and "decay" not in rule.options and name in OPTIMIZERS:
+        raise RefusedError(catalogue.optimizers.coupled_decay(decays[0].span, name))
     check_options(update.options, own.options if own else rule.options, name)
+    root = options.get("root") if name in OPTIMIZERS else None
+    if root is not None and scene.integer(option_value(root, "0 or 1")) not in (0, 1):
+        raise RefusedError(catalogue.options.option_value(root.span, "root", "0 or 1"))
     needed = ("lr", *(p for p, default in rule.parameters.items() if default is None))
     for option in needed:
         if option not in options:
@@ -108,6 +126,8 @@ class EntrywiseUpdates:
     readout: Fraction | None
     # the mean squares of what steps jump at, by family, with their weights
     watched: dict[str, str] = field(default_factory=dict)
+    # the same of what they are divided by
+    divisors: dict[str, str] = field(default_factory=dict)
 
     @property
     def m(self) -> Maker:
@@ -168,41 +188,45 @@ class EntrywiseUpdates:
         states = states_of(values)
         known: dict[str, Tree] = {f"{MARK}g": gradient} | {s: lines.state(s) for s in states}
         for name, value in values:
-            new = self.written(value, known, own_rule)
-            self.watch(lines, new)
+            new = self.line_of(lines, value, known, own_rule)
             if name in states:
                 known[name] = lines.advance(name, new)
             else:
                 plain = isinstance(new, tree.Name | tree.Indexed)
                 shown = name.removeprefix(MARK)
                 known[name] = new if plain else lines.define(shown, new, f"{shown} of {{}}")
-        result = self.written(options_in(rule.result), known, own_rule)
+        result = self.line_of(lines, options_in(rule.result), known, own_rule)
         if isinstance(optimizer.spectral, Preconditioner):
+            square = met_square(lines, result, records)
+            least = smallest_divisor(lines, optimizer.spectral, square)
+            self.divisors[family_of(least)] = lines.weight.name
             return preconditioned_step(lines, optimizer.spectral, result)
         if optimizer.spectral is not None:
             step = spectral_step(lines, optimizer.spectral, result)
             self.watched[jump_of(step, lines, records)] = lines.weight.name
             return step.value
-        self.watch(lines, result)
         return result
 
-    def watch(self, lines: Lines, value: Tree) -> None:
-        """Notes the size of what a function jumps at the zeros of."""
-        m = self.m
-        for node in walk(value):
+    def line_of(self, lines: Lines, value: Tree, known: dict[str, Tree], own: bool) -> Tree:
+        """A value of a rule, written out, with the sizes noted of what it jumps at or is divided by."""
+        m, new = self.m, self.written(value, known, own)
+        for node in walk(new):
             if isinstance(node, tree.Applied) and node.function in (m.name("sign"), m.name("step")):
-                square = m.power(node.args[0], 2)
-                target = lines.number("jump", m.mean(square) if lines.weight.width else square)
-                base = target.base if isinstance(target, tree.Indexed) else target
-                assert isinstance(base, tree.Name)
-                self.watched[base.name] = lines.weight.name
+                self.watched[lines.size_of("jump", m.power(node.args[0], 2))] = lines.weight.name
+        for under in divisors_in(value if own else placed(value, m.span)):
+            if reads(under) & known.keys():
+                size = lines.size_of("divisor", substituted(square_of(under, known, m), known))
+                self.divisors[size] = lines.weight.name
+        return new
 
     def outputs(self) -> list[tree.OutputStatement]:
         """What a run looks at, and does not report."""
         m = self.m
+        both = [(self.watched, False), (self.divisors, True)]
         return [
-            tree.OutputStatement(m.span, m.name(name), None, (), weight)
-            for name, weight in self.watched.items()
+            tree.OutputStatement(m.span, m.name(name), None, (), weight, divisor=divisor)
+            for families, divisor in both
+            for name, weight in families.items()
         ]
 
     def written(self, value: Tree, known: dict[str, Tree], own: bool) -> Tree:
@@ -231,6 +255,34 @@ class EntrywiseUpdates:
         size = lines.number("rms", m.call("sqrt", m.mean(square) if lines.weight.width else square))
         tested = tree.Comparison(m.span, ">", size, limit)
         return m.mul(m.call("where", tested, m.div(limit, size), m.number(1)), step)
+
+
+def divisors_in(value: Tree) -> list[Tree]:
+    """What is divided by in a value of a rule."""
+    found = list[Tree]()
+    for node in walk(value):
+        match node:
+            case tree.Applied(function=tree.Name(name=name), args=(_, under)) if name == OVER:
+                found.append(under)
+            case tree.Chain(operands=(_, *operands), operators=operators):
+                found += [x for x, sign in zip(operands, operators, strict=True) if sign == "/"]
+    return list(dict.fromkeys(found))
+
+
+def square_of(x: Tree, entries: Container[str], m: Maker) -> Tree:
+    """The square of what is divided by; of a root of entries and an ε that of each, which costs no root."""
+    match x:
+        case tree.Chain(operands=operands, operators=operators) if set(operators) == {"+"}:
+            if all(is_root(part) or not any(name in entries for name in reads(part)) for part in operands):
+                return m.add(*(square_of(part, entries, m) for part in operands))
+        case tree.Applied(function=tree.Name(name="sqrt"), args=(inner,)):
+            return inner
+    value = quotient_in(x)
+    return m.power(x, 2) if value is None or abs(value) > NO_SQUARE else m.number(0)
+
+
+def is_root(x: Tree) -> bool:
+    return isinstance(x, tree.Applied) and x.function == tree.Name(x.function.span, "sqrt")
 
 
 def positive(x: Tree) -> bool:
@@ -295,6 +347,10 @@ class Lines:
         what = f"size of the step of {self.weight.name}"
         self.updates.lines.append(self.m.define(target, value, self.clauses, what))
         return target
+
+    def size_of(self, name: str, square: Tree) -> str:
+        """The family of the mean of a square of this step."""
+        return family_of(self.number(name, self.m.mean(square) if self.weight.width else square))
 
     def state(self, name: str) -> Tree:
         """A state as the last step has left it."""

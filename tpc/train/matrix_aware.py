@@ -172,22 +172,25 @@ def spectral_step(lines: Lines, own: Orthogonalised, value: Tree) -> SpectralSte
 
 
 def jump_of(step: SpectralStep, lines: Lines, records: Sequence[Record]) -> str:
-    """The family of a number that is 0 where F is taken of 0, which jumps there: it has no regard to size.
+    """The family of a number that is 0 where F is taken of 0, which jumps there: it has no regard to size."""
+    square = met_square(lines, step.of, records) if step.square is None else step.square
+    return family_of(lines.number("jump", square))
 
-    Of a table u it is the sum of E (u x)², x being what the weight is multiplied to in this step.
-    """
-    m, weight, square = lines.m, lines.weight, step.square
-    if square is None:
-        assert isinstance(step.of, tree.Indexed)
-        assert isinstance(step.of.base, tree.Name)
-        terms = list[Tree]()
-        for r in ByMember(records, lambda record: record.member).of(lines.member):
-            ranges, env, tests = of_member(weight, r, lines.member, r.ranges, {}, m)
-            met = m.matmul(step.of.base.name, False, substituted(r.b(()), env), step.of.index)
-            terms.append(m.sum(ranges, m.mul(*tests, m.mean(m.power(met, 2)))))
-        square = m.add(*terms)
-    target = lines.number("jump", square)
-    base = target.base if isinstance(target, tree.Indexed) else target
+
+def met_square(lines: Lines, table: Tree, records: Sequence[Record]) -> Tree:
+    """The sum of E (u x)² of a table u, x being what the weight is multiplied to in this step."""
+    m, weight = lines.m, lines.weight
+    assert isinstance(table, tree.Indexed)
+    terms = list[Tree]()
+    for r in ByMember(records, lambda record: record.member).of(lines.member):
+        ranges, env, tests = of_member(weight, r, lines.member, r.ranges, {}, m)
+        met = m.matmul(family_of(table), False, substituted(r.b(()), env), table.index)
+        terms.append(m.sum(ranges, m.mul(*tests, m.mean(m.power(met, 2)))))
+    return m.add(*terms)
+
+
+def family_of(member: Tree) -> str:
+    base = member.base if isinstance(member, tree.Indexed) else member
     assert isinstance(base, tree.Name)
     return base.name
 

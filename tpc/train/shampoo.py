@@ -100,6 +100,19 @@ def preconditioned_step(lines: Lines, own: Preconditioner, gradient: Tree) -> Tr
     return m.mul(front, m.call("preconditioned", gradient, *grams, eps, own.power))
 
 
+def smallest_divisor(lines: Lines, own: Preconditioner, square: Tree) -> Tree:
+    """ε and the sum of a square of each gradient so far: there is no limit but for ε where these are 0."""
+    m, updates = lines.m, lines.updates
+    name = lines.fresh("size")
+    old, new = lines.at(name, updates.now), lines.at(name, updates.then)
+    start = lines.at(name, m.number(0))
+    what = f"squares of gradients of {lines.weight.name}"
+    updates.before.append(m.define(start, m.number(0), lines.clauses, what))
+    grown = m.add(old, square)
+    updates.lines.append(m.define(new, grown, lines.clauses, what))
+    return lines.number("divisor", m.add(own.eps, new))
+
+
 def raised(base: Tree, exponent: Tree, m: Maker) -> Tree:
     if is_number(base, 1) or is_number(exponent, 0):
         return m.number(1)

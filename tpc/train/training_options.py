@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
+
+FLAG = "frozen"  # of weights, the only option without a value
+# what options of optimizers are called elsewhere
+ELSEWHERE: Mapping[str, Sequence[str]] = {
+    "lr": ("learning_rate", "rate", "step_size"),
+    "decay": ("weight_decay", "wd"),
+    "beta1": ("b1", "betas"),
+    "beta2": ("b2", "rho"),
+    "steps": ("ns_steps",),
+    "coefficients": ("ns_coefficients", "ns_coeffs"),
+    "clip": ("clip_norm", "max_norm"),
+}
 
 
 def options_of(options: tuple[tree.Option, ...]) -> dict[str, tree.Option]:
@@ -24,10 +36,12 @@ def check_options(options: Sequence[tree.Option], known: Sequence[str], what: st
     seen: dict[str, tree.Option] = {}
     for option in options:
         name = option.name.name
+        if name not in known and option.value is None and known and FLAG not in known:
+            raise RefusedError(catalogue.options.option_unnamed(option.span, name, known))
         if name not in known:
-            raise RefusedError(
-                catalogue.options.unknown_word(option.name.span, name, f"an option of {what}", known)
-            )
+            own = f"an option of {what}"
+            meant = next((k for k in known if name in ELSEWHERE.get(k, ())), None)
+            raise RefusedError(catalogue.options.unknown_word(option.name.span, name, own, known, meant))
         if name in seen:
             raise RefusedError(catalogue.names.defined_twice(option.name.span, name, seen[name].name.span))
         seen[name] = option

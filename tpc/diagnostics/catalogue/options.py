@@ -9,12 +9,26 @@ from tpc.diagnostics.diagnostic import Diagnostic, Label
 from tpc.diagnostics.spans import Span
 
 
-def unknown_word(at: Span, word: str, what: str, known: Sequence[str]) -> Diagnostic:
+def unknown_word(
+    at: Span, word: str, what: str, known: Sequence[str], meant: str | None = None
+) -> Diagnostic:
+    """meant: which of the known ones is meant, if that is known, too."""
     return Diagnostic(
         "TP701",
         f"`{word}` is not {what}",
         Label(at),
-        help=similar(word, known) or f"there is {either([f'`{k}`' for k in known])}",
+        help=f"that is `{meant}` here"
+        if meant
+        else similar(word, known) or f"there is {either([f'`{k}`' for k in known])}",
+    )
+
+
+def option_unnamed(at: Span, word: str, known: Sequence[str]) -> Diagnostic:
+    return Diagnostic(
+        "TP701",
+        f"`{word}` is a value without the name of its option",
+        Label(at),
+        help=f"write `{known[0]} = {word}`, if it is that; there is {either([f'`{k}`' for k in known])}",
     )
 
 

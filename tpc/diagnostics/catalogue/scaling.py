@@ -18,6 +18,8 @@ def unstable(
         if rounds
         else "and an output with it"
         if function == "output"
+        else "and a step is made of it"
+        if function == "check"
         else f"and {function} of it has no limit"
         if function
         else "and is an output"
