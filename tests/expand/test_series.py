@@ -141,7 +141,6 @@ def test_what_cancels_is_left_out(parts):
 VANISHING = {
     "log": "y = log(abs(x))\n",
     "log of a scalar": "c = mean(x^2)\ny = log(c)*v\n",
-    "polar": "table P : n x n = polar(outer(x, v))\ny = P @ v\n",
     "newton_schulz": "table P : n x n = newton_schulz(outer(x, v), 2, 3, -4, 2)\ny = P @ v\n",
 }
 

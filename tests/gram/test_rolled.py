@@ -201,8 +201,10 @@ def test_modules_with_loops_give_the_same_numbers(net):
     plan = plan_covariances(program, "float64", None)
     inputs = {"x": np.array([[0.3, 1.1], [-0.8, 0.5]]), "s": 0.9}
     rolled, flat = (emit_gram(plan, rolled=rolled) for rolled in (True, False))
-    assert ("lax.scan(layer" in rolled) == (net not in NOT_IN_LOOPS)
+    assert ("lax.scan(layer" in rolled) == (net not in NOT_IN_LOOPS) == (rolled != flat)
     assert "lax.scan(layer" not in flat
+    if net in NOT_IN_LOOPS:
+        return
     one, other = (value(source, inputs, 5) for source in (rolled, flat))
     for name in ("S", "T"):
         assert np.allclose(one[name], other[name], rtol=1e-14, atol=0)
@@ -223,7 +225,10 @@ def test_random_layers_in_loops_give_the_same_numbers(seed):
     program = tpc.parse(layers(some_layer(Random(seed))).replace(TAIL, TAIL.rsplit("\n", 1)[0]))
     plan = plan_covariances(program, "float64", None)
     inputs = {"x": np.array([[0.3, 1.1], [-0.8, 0.5]]), "s": 0.9}
-    one, other = (value(emit_gram(plan, rolled=rolled), inputs, 5)["S"] for rolled in (True, False))
+    rolled, flat = (emit_gram(plan, rolled=rolled) for rolled in (True, False))
+    if rolled == flat:
+        return
+    one, other = (value(source, inputs, 5)["S"] for source in (rolled, flat))
     assert np.allclose(one, other, rtol=1e-14, atol=0)
 
 

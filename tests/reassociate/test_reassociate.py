@@ -194,7 +194,7 @@ there = A @ tanh(u)
 back = A.T @ tanh(there)
 output m = mean(u*back)
 """,
-        dims={"B": 300, "N": 400, "T": 250},
+        dims={"B": 300, "N": 400, "T": 300},
     )  # of more rounds than covariances are tried on
     assert reassociate(program, 4096) != program
     reordered = program.compile(method=method)
