@@ -1,7 +1,7 @@
 """Random programs by four routes: the evaluator (Stein form), rolled and unrolled; the formulas (derivative
 form); finite width.
 
-Eight programs in the suite. `TPC_RANDOM=300 pytest tests/random` runs 300; `TPC_RANDOM_WIDTH` sets the
+Five programs in the suite. `TPC_RANDOM=300 pytest tests/random` runs 300; `TPC_RANDOM_WIDTH` sets the
 finite width (2048).
 """
 
@@ -14,7 +14,7 @@ import tpc
 from tests.derive.random_programs import JUMPS, SMOOTH, random_program
 from tests.values import values_only
 
-COUNT, WIDTH = int(os.environ.get("TPC_RANDOM", "8")), int(os.environ.get("TPC_RANDOM_WIDTH", "2048"))
+COUNT, WIDTH = int(os.environ.get("TPC_RANDOM", "5")), int(os.environ.get("TPC_RANDOM_WIDTH", "2048"))
 INPUTS = {"c": np.array([0.7, -0.4, 0.9])}
 # few repeats have Student's tails: 8 of their σ are as rare as 5 Gaussian ones
 REPEATS, SAMPLES, SEEDS, SIGMAS = 16, 2048, 8, 8

@@ -11,7 +11,7 @@ LION, MUON = "lion(lr = 0.05)", "muon(lr = 0.05) of U, V, W"
 
 
 # with many repeats the error of what vanishes is small beside it
-@pytest.mark.parametrize(("update", "samples", "repeats"), [(LION, 64, 8), (LION, 1024, 64), (MUON, 64, 8)])
+@pytest.mark.parametrize(("update", "samples", "repeats"), [(LION, 64, 8), (LION, 256, 64), (MUON, 64, 8)])
 def test_a_gradient_that_vanishes_is_told_and_no_other(update: str, samples: int, repeats: int) -> None:
     evaluator = tpc.parse(trained(HEAD, update)).compile(samples=samples, repeats=repeats)
     inputs = np.reshape([1, -0.5, 0.7], (3, 1, 1))

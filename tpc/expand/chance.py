@@ -24,6 +24,11 @@ Groups = frozenset[str]
 NO_GROUPS: Groups = frozenset()
 
 
+def entries(matrix: str) -> str:
+    """What products with a matrix are made of, in place of a group of initial vectors."""
+    return f"{PRODUCT}{matrix}"
+
+
 @dataclass(frozen=True, slots=True)
 class Chance:
     """What a value is made of.

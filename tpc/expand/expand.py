@@ -38,9 +38,9 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError, TpcError
 from tpc.expand.arrange import split_loops, without_duplicates
 from tpc.expand.chance import NO_GROUPS, RANDOM, Chance, join
-from tpc.expand.growth import GrowsError, SmallError
+from tpc.expand.growth import GrowsError, SmallError, UnstableError
 from tpc.expand.of_spectra import require_same_sizes
-from tpc.expand.orders import Orders, SeriesTerm, UnstableError, key, orders
+from tpc.expand.orders import Orders, SeriesTerm, key, orders
 from tpc.expand.random_start import Initial, initial_program, without_initial
 from tpc.expand.rename import PART, START, Meaning, TermName, meanings_of
 from tpc.expand.simplify import without_constant_axes, without_copies, without_zeros

@@ -25,3 +25,12 @@ class SmallError(Exception):
     def __init__(self, function: str, op: Instruction | None = None) -> None:
         super().__init__(function)
         self.function, self.op = function, op
+
+
+class UnstableError(Exception):
+    """`name` grows like n^power, at `op`; function: what it meets, "" if it is an output, or "check"."""
+
+    def __init__(self, op: Instruction, ref: Ref, at: Fraction, function: str, rounds: bool = False) -> None:
+        super().__init__(str(ref))
+        self.op, self.ref, self.power, self.function, self.rounds = op, ref, at, function, rounds
+        self.again: list[str] = []  # matrices that a mean in it would be 0 for, were they not used again

@@ -5,12 +5,15 @@ Two fixed points over the rolled program.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from typing import Literal
 
 from tpc.core.expr import ZERO, Expr, Number, Ref, Value, is_vector, mul, replace, values
+from tpc.core.functions import FUNCTIONS
 from tpc.core.passes import needed_for
 from tpc.core.places import Site, by_family, may_make, sites_of
 from tpc.core.printer import as_written
@@ -28,8 +31,8 @@ from tpc.core.program import (
 from tpc.core.traverse import used_refs
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
-from tpc.expand.chance import NO_GROUPS, PRODUCT, RANDOM, Chance, Chances, Groups, initial_chance, join
-from tpc.expand.growth import GrowsError, SmallError
+from tpc.expand.chance import NO_GROUPS, RANDOM, Chance, Chances, Groups, entries, initial_chance, join
+from tpc.expand.growth import GrowsError, SmallError, UnstableError
 from tpc.expand.rename import TermName
 from tpc.expand.series import Expander
 from tpc.expand.terms import F0, Series
@@ -51,13 +54,9 @@ class SeriesTerm:
     value: Expr
 
 
-class UnstableError(Exception):
-    """`name` grows like n^power, at `op`; function: what it meets, "" if it is an output, or "check"."""
-
-    def __init__(self, op: Instruction, ref: Ref, at: Fraction, function: str, rounds: bool = False) -> None:
-        super().__init__(str(ref))
-        self.op, self.ref, self.power, self.function, self.rounds = op, ref, at, function, rounds
-        self.again: list[str] = []  # matrices that a mean in it would be 0 for, were they not used again
+def beside_jumps(function: str) -> Expr:
+    known = FUNCTIONS.get(function)
+    return ZERO if known is not None and known.shape == "jump" else POISON
 
 
 def key(name: str, p: Fraction) -> str:
@@ -105,27 +104,32 @@ class Orders:
         for site in self.sites:
             if isinstance(site.op, MatMul):
                 self.products.setdefault(site.op.matrix.name, []).append(site.op)
-        self.expander = self._expander(lambda function: POISON)
+        self.expander = self._expander()
 
-    def _expander(self, rough: Callable[[str], Expr]) -> Expander:
-        known = self.members_or_numbers, self.powers_of, self.ratios
-        return Expander(*known, rough, self.unfolded, lambda: self.all_seen, self.settled)
+    def _expander(self) -> Expander:
+        known, seen = (self.members_or_numbers, self.powers_of, self.ratios), lambda: self.all_seen
+        own = Expander(*known, lambda function: POISON, self.unfolded, seen, self.settled)
+        looked_at = partial(self.members_or_numbers, noted=False)
+        return dataclasses.replace(
+            own, beside=dataclasses.replace(own, members=looked_at, rough=beside_jumps)
+        )
 
-    def members(self, v: Value, cut: Fraction) -> Series:
-        """The terms of a member, by the names of terms; that they are wanted is noted."""
+    def members(self, v: Value, cut: Fraction, noted: bool = True) -> Series:
+        """The terms of a member, by the names of terms. noted: that these are wanted, once all is known."""
         name = v.ref.name
         if name in self.given:
             return {F0: v} if cut <= 0 else {}
-        self.cuts[name] = min(cut, self.cuts.get(name, cut))
+        if noted or not self.settled:
+            self.cuts[name] = min(cut, self.cuts.get(name, cut))
         return {
             p: Value(Ref(key(name, p), v.ref.index), v.vector)
             for p in sorted(self.powers_of(v.ref), reverse=True)
             if p >= cut
         }
 
-    def members_or_numbers(self, v: Value, cut: Fraction) -> Series:
+    def members_or_numbers(self, v: Value, cut: Fraction, noted: bool = True) -> Series:
         """As `members`, but terms that are numbers are these, so that they cancel."""
-        found = self.members(v, cut)
+        found = self.members(v, cut, noted)
         return (
             found if v.ref.name in self.given else {p: self._number(v.ref, p) or e for p, e in found.items()}
         )
@@ -165,7 +169,7 @@ class Orders:
             sites = self.made.get(name.family, ())
             if len(sites) != 1 or not isinstance(op := sites[0].op, Nonlin) or op.out.index != node.ref.index:
                 return None
-            term = self.expander.series(op.phi, name.power).get(name.power)
+            term = (self.expander.beside or self.expander).series(op.phi, name.power).get(name.power)
             return None if term is None else self.unfolded(term, depth - 1)
 
         return replace(x, made_of)
@@ -356,7 +360,7 @@ class Orders:
     def demand(self) -> None:
         """Finds how far down each family is wanted for the outputs at n = ∞, all powers being known."""
         self.settled = True
-        self.expander = self._expander(lambda function: POISON)
+        self.expander = self._expander()
         for site in self.sites:
             if not self.powers.get(site.number):  # it is 0, or has no limit, which only it can tell
                 self._demanded(site.op, F0)
@@ -379,11 +383,6 @@ class Orders:
         """The powers of a family that matter, greatest first."""
         found = frozenset[Fraction]().union(*(self.powers.get(site.number, ()) for site in self.made[name]))
         return sorted((p for p in found if name in self.cuts and p >= self.cuts[name]), reverse=True)
-
-
-def entries(matrix: str) -> str:
-    """What products with a matrix are made of, in place of a group of initial vectors."""
-    return f"{PRODUCT}{matrix}"
 
 
 def orders(program: Program) -> Orders:

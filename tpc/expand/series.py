@@ -71,6 +71,8 @@ class Expander:
     seen: Callable[[], bool]
     # whether what has no powers is 0, not unknown
     settled: bool = False
+    # for terms that are only looked at: none is wanted for that, and what jumps is constant beside its jumps
+    beside: Expander | None = None
 
     def series(self, x: Expr, cut: Fraction) -> Series:
         """The terms of `x` whose power is `cut` or more."""
@@ -242,12 +244,13 @@ class Expander:
         """
         if not is_vector(place):
             return None
-        terms = self.series(place, cut)
+        look = self.beside or self
+        terms = look.series(place, cut)
         first = max(terms, default=None)
         if first is None or not rests(self.unfolded(terms[first]), ONE):
             return None
         if cut == first:
-            deeper = (self.series(place, cut - Fraction(k, 2)) for k in range(1, LOOKS + 1))
+            deeper = (look.series(place, cut - Fraction(k, 2)) for k in range(1, LOOKS + 1))
             terms = next((t for t in deeper if len(t) > 1), NONE)
         lower = max((p for p in terms if p < first), default=None)
         if lower is None or not rests(self.unfolded(terms[first]), self.unfolded(terms[lower])):
@@ -348,10 +351,7 @@ class Expander:
     def _taylor(
         self, build: Callable[..., Expr], function: str, args: Sequence[Series], cut: Fraction
     ) -> Series:
-        """`φ(a + δ)` at the terms of order 1.
-
-        Σ over multisets of lower terms of a derivative of φ times their product.
-        """
+        """`φ(a + δ)` at the terms of order 1: Σ over multisets of lower terms of φ's derivatives by them."""
         if cut > 0:
             return NONE
         slots = [
