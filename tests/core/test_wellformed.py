@@ -7,8 +7,10 @@ import pytest
 import tpc
 from tests.core.test_storage import random_program
 from tpc.core.affine import Affine
-from tpc.core.expr import Position, Ref, Sum, Value, add, mul
+from tpc.core.expr import Position, Ref, Sum, Value, add, call, mul, outer_product
+from tpc.core.printer import print_expr
 from tpc.core.program import For, MatMul, Moment, Nonlin, Scalar
+from tpc.core.spectral import SpectralMap
 from tpc.core.wellformed import InternalError, instances, verified
 
 T = Affine.var("t")
@@ -73,6 +75,36 @@ def test_damage_is_noticed(program, name, fields, why):
     assert verified(program) is program
     with pytest.raises(InternalError, match=why):
         verified(damaged(program, name, **fields))
+
+
+W, A = Value(Ref("w"), True), Value(Ref("A"), True)
+SQUARE = Value(Ref("C"), True)
+POLAR = SpectralMap("polar", 1, (SQUARE,), (), None)
+
+
+@pytest.mark.parametrize(
+    "phi",
+    [U, SQUARE, outer_product(U, U), outer_product(W, U), POLAR]
+    + [add(A, x) for x in (U, SQUARE, outer_product(U, U), POLAR)]
+    + [mul(A, call("abs", x)) for x in (SQUARE, outer_product(U, mul(U, W)))],
+    ids=print_expr,
+)
+def test_a_table_of_other_sides_is_noticed(phi):
+    program = tpc.parse("""
+width n
+width m = 2*n
+vector u : n ~ N(0, 1)
+vector w : m ~ N(0, 1)
+table A : n x m = outer(u, w)
+table C : n x n = outer(u, u)
+table B : n x m = A^2 + polar(A)
+y = B @ w
+output c = mean(y*(C @ u))
+""")
+    assert verified(program) is program
+    body = tuple(replace(op, phi=phi) if op.out.name == "B" else op for op in program.body)
+    with pytest.raises(InternalError, match="widths are mixed, or a kind is wrong"):
+        verified(replace(program, body=body))
 
 
 @pytest.mark.parametrize("kind", [Nonlin, Scalar])
