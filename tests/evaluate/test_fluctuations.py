@@ -157,7 +157,7 @@ def test_adam_without_eps() -> None:
     text = trained("dim T = 2, B = 1, d = 1\ninput xi[T, B, d], y[T, B]", "adam(lr = 0.05, eps = 0)")
     evaluator = tpc.parse(text).compile(samples=64, repeats=8)
     inputs = np.reshape([1, -0.5], (2, 1, 1))
-    with pytest.raises(tpc.TpcError, match="TP809"):
+    with pytest.raises(tpc.TpcError, match="TP748"):
         evaluator({"xi": inputs, "y": np.zeros((2, 1))})
     assert np.isfinite(evaluator({"xi": inputs, "y": np.ones((2, 1))}).outputs["loss"].value).all()
 
