@@ -145,6 +145,17 @@ def test_formulas_corrections_and_widths() -> None:
     assert "sign" in str(tpc.parse(HEAD + "output q = sign(mean(u*u))").derive())
 
 
+@pytest.mark.parametrize("more", ["", "output p = mean(v)\n", "output p = 1 + mean(v^2)\n"])
+def test_of_a_limits_formulas_what_jumps_alone_may_not_be_0(more: str) -> None:
+    """Whatever outputs are, those made of the jump too."""
+    told, well = (
+        HEAD + f"{more}output q = {text}\n" for text in ("2 + sign(mean(u))", "mean(u)*sign(mean(u^2) - c)")
+    )
+    with pytest.raises(tpc.TpcError, match=r"TP809.*`q` has no limit: `sign` is taken of"):
+        tpc.parse(told).derive()
+    assert tpc.parse(well).derive().closed["q"] == 0
+
+
 def test_a_random_start_has_a_sign() -> None:
     """Given which the limit is: n^(1/2) mean(u) is Gaussian."""
     program = tpc.parse(HEAD + "output q = sign(n^(1/2)*mean(u))")
