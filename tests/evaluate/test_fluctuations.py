@@ -98,6 +98,14 @@ def test_a_part_of_the_coordinates_is_enough(place: str) -> None:
         run(f"output q = mean(sign({place})*w)")
 
 
+@pytest.mark.parametrize("factor", ["2", "mean(u^2)", "c", "mean(exp(u))*c"])
+@pytest.mark.parametrize("scalar", ["mean(u)", "(mean(u^2) - 1)"])
+def test_what_multiplies_a_vector_of_a_fluctuation_does_not_hide_it(factor: str, scalar: str) -> None:
+    body = f"h = W @ ({scalar}*v)\noutput q = mean(sign({factor}*h)*(W @ v))"
+    with pytest.raises(tpc.TpcError, match="TP809"):
+        run(body)
+
+
 @pytest.mark.parametrize(
     "body",
     [
