@@ -9,6 +9,7 @@ import pytest
 import tpc
 from tpc.core.expr import MINUS_ONE, ONE, Ref, Value, add, mul, number, power
 from tpc.derive import Limit, ZDot, ZHat, ZMatMul, ZMoment, ZNonlin, derive
+from tpc.derive.evaluate import cholesky
 from tpc.derive.nodes import Affine, Expectation, Ring, Z
 
 from .programs import two_layers, wishart
@@ -213,3 +214,18 @@ def test_gauss_hermite_points_are_exact_for_polynomials() -> None:
     assert limit(text).evaluate(samples=12, method="hermite") == pytest.approx({"m": 3, "q": 24}, abs=1e-9)
     with pytest.raises(ValueError, match="at most 3 Gaussians"):
         limit(wishart(2)).evaluate(samples=12, method="hermite")
+
+
+@pytest.mark.parametrize("size", range(2, 5))
+@pytest.mark.parametrize("lost", range(2))
+def test_initial_vectors_have_the_covariances_of_their_law(size: int, lost: int) -> None:
+    """Of full rank, and with one that the others make."""
+    root = np.random.default_rng(size).integers(-3, 4, (size, size - lost)) + 4 * np.eye(size, size - lost)
+    law = (root @ root.T).astype(int)
+    np.testing.assert_allclose(cholesky(law) @ cholesky(law).T, law, atol=1e-12)
+    names = ", ".join(f"u{k}" for k in range(size))
+    text = f"width n\nvector ({names}) : n ~ N([{', '.join('0' * size)}], {law.tolist()})\n"
+    text += "".join(f"output m{i}{j} = mean(u{i}*u{j})\n" for i in range(size) for j in range(size))
+    values = limit(text).evaluate(samples=1 << 12)
+    found = [[float(values[f"m{i}{j}"]) for j in range(size)] for i in range(size)]
+    np.testing.assert_allclose(found, law, atol=0.02 * np.trace(law))
