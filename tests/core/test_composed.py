@@ -64,6 +64,17 @@ def test_a_second_argument_is_a_slope_or_a_depth(name, peer):
         np.testing.assert_allclose(values_of(x, GRID), peer(GRID, 0.2), rtol=1e-14, atol=1e-15)
 
 
+@pytest.mark.parametrize("count", [2, 3, 7])
+@pytest.mark.parametrize(("name", "peer"), [("max", np.max), ("min", np.min)])
+def test_a_greatest_and_a_least_take_any_number_of_arguments(name, peer, count):
+    least, most = arity(name)
+    assert least <= count <= most
+    xs = [Value(Ref(f"x{k}"), True) for k in range(count)]
+    at = np.random.default_rng(0).normal(size=(count, 64))
+    env = dict(zip(xs, at, strict=True))
+    np.testing.assert_array_equal(evaluate(written(name, *xs), env.get, NUMPY), peer(at, axis=0))
+
+
 def moment(a, q, c, r):
     """E φ(u)φ(v), φ = leaky_relu of slope a, (u, v) ~ N(0, [[q, c], [c, r]])."""
 

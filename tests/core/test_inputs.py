@@ -202,3 +202,21 @@ def test_settings_that_are_none(text):
     with pytest.raises(TpcError) as caught:
         parse_setting(text)
     assert codes(caught) == ["TP507"]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a", "there is no `name=`"),
+        ("", "there is no `name=`"),
+        (" = 1", "there is no `name=`"),
+        ("a=", "the value is not a number or a list of numbers"),
+        ("a=1/0", "the value is not a number or a list of numbers"),
+        ("a=[1, [2]]", "the value is not a number or a list of numbers"),
+    ],
+)
+def test_what_is_no_setting_is_told_with_its_reason(text, why):
+    with pytest.raises(TpcError) as caught:
+        parse_setting(text)
+    (told,) = caught.value.diagnostics
+    assert (told.code, told.message) == ("TP507", f"`{text}` is not a setting: {why}")

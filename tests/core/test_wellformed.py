@@ -7,8 +7,10 @@ import pytest
 import tpc
 from tests.core.test_storage import random_program
 from tpc.core.affine import Affine
-from tpc.core.expr import Position, Ref, Sum, Value, add, mul
+from tpc.core.expr import Position, Ref, Sum, Value, add, call, mul, outer_product
+from tpc.core.printer import print_expr
 from tpc.core.program import For, MatMul, Moment, Nonlin, Scalar
+from tpc.core.spectral import SpectralMap
 from tpc.core.wellformed import InternalError, instances, verified
 
 T = Affine.var("t")
@@ -34,6 +36,13 @@ for t < 3:
 y = V @ x[k]
 output c
 """)
+
+
+def with_fields(program, name, **fields):
+    """The program with another instruction in the place of the one that makes `name`."""
+    body = tuple(replace(op, **fields) if op.out.name == name else op for op in program.body)
+    assert body != program.body
+    return replace(program, body=body)
 
 
 def damaged(program, name, **fields):
@@ -73,6 +82,55 @@ def test_damage_is_noticed(program, name, fields, why):
     assert verified(program) is program
     with pytest.raises(InternalError, match=why):
         verified(damaged(program, name, **fields))
+
+
+TABLES = tpc.parse("""
+width n
+width m = 2*n
+vector u : n ~ N(0, 1)
+vector w : m ~ N(0, 1)
+table A : n x m = outer(u, w)
+table C : n x n = outer(u, u)
+table B : n x m = A^2 + polar(A)
+g = tanh(w)
+y = B @ w
+output c = mean(y*(C @ u)) + mean(g)
+""")
+W, A = Value(Ref("w"), True), Value(Ref("A"), True)
+SQUARE = Value(Ref("C"), True)
+POLAR = SpectralMap("polar", 1, (SQUARE,), (), None)
+
+
+@pytest.mark.parametrize(
+    "phi",
+    [U, SQUARE, outer_product(U, U), outer_product(W, U), POLAR]
+    + [add(A, x) for x in (U, SQUARE, outer_product(U, U), POLAR)]
+    + [mul(A, call("abs", x)) for x in (SQUARE, outer_product(U, mul(U, W)))],
+    ids=print_expr,
+)
+def test_a_table_of_other_sides_is_noticed(phi):
+    assert verified(TABLES) is TABLES
+    with pytest.raises(InternalError, match="widths are mixed, or a kind is wrong"):
+        verified(with_fields(TABLES, "B", phi=phi))
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"table": Ref("C")}, "the sides do not fit"),
+        ({"operand": Ref("u")}, "the sides do not fit"),
+        ({"transposed": True}, "the sides do not fit"),
+        ({"out": Ref("g")}, "the sides do not fit"),
+        ({"transposed": True, "operand": Ref("u")}, "the sides do not fit"),
+        ({"table": Ref("u")}, "a kind is wrong"),
+        ({"operand": Ref("B")}, "a kind is wrong"),
+        ({"table": Ref("D")}, "D is no family"),
+        ({"operand": Ref("w", (Affine(0),))}, r"w\[0\] has 1 indices"),
+    ],
+)
+def test_a_product_with_a_table_of_other_sides_is_noticed(fields, why):
+    with pytest.raises(InternalError, match=why):
+        verified(with_fields(TABLES, "y", **fields))
 
 
 @pytest.mark.parametrize("kind", [Nonlin, Scalar])

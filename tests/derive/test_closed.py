@@ -1,6 +1,7 @@
 """Closed forms against quadrature, and against theorems."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,6 +147,30 @@ def test_scalars_of_scalars_and_means() -> None:
     assert str(found.closed["s"]) == "c**2 + 3"
     assert found.closed["q"] == 27
     assert str(found["q"]).splitlines()[0].startswith("q̊ = E[(Z^w)^4] = 27")
+
+
+@pytest.mark.parametrize(
+    ("body", "form"),
+    [
+        ("abs(W @ (W @ u))", lambda s: s * sympy.sqrt(2 / sympy.pi)),
+        ("relu(W @ (W @ u))^2", lambda s: s**2 / 2),
+    ],
+)
+def test_what_is_a_variance_is_known_to_be_positive(body: str, form: Any) -> None:
+    """`sqrt(s^2)` is s, and so it is written."""
+    text = (
+        f"width n\ninput s\nvector u : n ~ N(0, 1)\nmatrix W : n x n ~ N(0, s/n)\noutput m = mean({body})\n"
+    )
+    value = derive(tpc.parse(text)).closed["m"]
+    (s,) = value.free_symbols
+    assert value - form(s) == 0
+
+
+@pytest.mark.parametrize(("mean", "power"), [("u", 0), ("u^2", 1), ("u^2 + v^2", 2)])
+def test_a_power_by_a_mean_is_one_by_its_limit(mean: str, power: int) -> None:
+    text = "width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\n"
+    found = derive(tpc.parse(f"{text}c = mean({mean})\noutput m = mean((2 + u^2)^c)\n")).closed["m"]
+    assert found == (1, 3, 11)[power]  # E (2 + u²)² = 4 + 4 + 3
 
 
 def test_a_step_is_one_half_at_0() -> None:

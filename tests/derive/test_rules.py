@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 import tpc
-from tpc.core.expr import MINUS_ONE, ONE, Ref, Value, add, mul, number, power
+from tpc.core.expr import MINUS_ONE, ONE, ZERO, Ref, Sum, Value, add, delta, mul, number, power, summed
 from tpc.derive import Limit, ZDot, ZHat, ZMatMul, ZMoment, ZNonlin, derive
+from tpc.derive.evaluate import cholesky
 from tpc.derive.nodes import Affine, Expectation, Ring, Z
+from tpc.derive.partials import IndexRange, simplified
 
 from .programs import two_layers, wishart
 
@@ -213,3 +215,34 @@ def test_gauss_hermite_points_are_exact_for_polynomials() -> None:
     assert limit(text).evaluate(samples=12, method="hermite") == pytest.approx({"m": 3, "q": 24}, abs=1e-9)
     with pytest.raises(ValueError, match="at most 3 Gaussians"):
         limit(wishart(2)).evaluate(samples=12, method="hermite")
+
+
+@pytest.mark.parametrize("size", range(2, 5))
+@pytest.mark.parametrize("lost", range(2))
+def test_initial_vectors_have_the_covariances_of_their_law(size: int, lost: int) -> None:
+    """Of full rank, and with one that the others make."""
+    root = np.random.default_rng(size).integers(-3, 4, (size, size - lost)) + 4 * np.eye(size, size - lost)
+    law = (root @ root.T).astype(int)
+    np.testing.assert_allclose(cholesky(law) @ cholesky(law).T, law, atol=1e-12)
+    names = ", ".join(f"u{k}" for k in range(size))
+    text = f"width n\nvector ({names}) : n ~ N([{', '.join('0' * size)}], {law.tolist()})\n"
+    text += "".join(f"output m{i}{j} = mean(u{i}*u{j})\n" for i in range(size) for j in range(size))
+    values = limit(text).evaluate(samples=1 << 12)
+    found = [[float(values[f"m{i}{j}"]) for j in range(size)] for i in range(size)]
+    np.testing.assert_allclose(found, law, atol=0.02 * np.trace(law))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("offset", range(-5, 8))
+def test_a_bracket_leaves_one_term_of_a_sum_where_that_is_certain(offset: int, sign: int) -> None:
+    """`Σ_{s<5} [s = ±t + c] x_s` for t < 3: that term if it is always there, 0 if never, or else a sum."""
+    s, at = Affine.var("s"), Affine.of(offset, {"t": sign})
+    x = summed("s", Affine(5), mul(delta(s, at), Value(Ref("x", (s,)), False)))
+    places = [offset + sign * t for t in range(3)]
+    found = simplified(x, (IndexRange("t", Affine(3)),))
+    if all(0 <= k < 5 for k in places):
+        assert found == Value(Ref("x", (at,)), False)
+    elif not any(0 <= k < 5 for k in places):
+        assert found == ZERO
+    else:
+        assert isinstance(found, Sum)

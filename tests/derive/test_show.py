@@ -39,6 +39,30 @@ def test_constants_are_shown_as_one_writes_them() -> None:
     assert r"Z^{x} &= \pi \, Z^{u} + e" in found.latex()
 
 
+@pytest.mark.parametrize(
+    ("value", "text", "latex"),
+    [
+        ("u*sum(k < 2: v[k])", "Z^u·Σ_{k<2} Z^{v[k]}", r"Z^{u} \, \sum_{k < 2} Z^{v_{k}}"),
+        (
+            "sum(k < 2: v[k])*u/3",
+            "1/3·Z^u·Σ_{k<2} Z^{v[k]}",
+            r"\frac{1}{3} \, Z^{u} \, \sum_{k < 2} Z^{v_{k}}",
+        ),
+        (
+            "sum(k < 2: v[k])*sum(k < 2: u*v[k])",
+            "(Σ_{k<2} Z^{v[k]})·Σ_{k<2} Z^u·Z^{v[k]}",
+            r"\left(\sum_{k < 2} Z^{v_{k}}\right) \, \sum_{k < 2} Z^{u} \, Z^{v_{k}}",
+        ),
+    ],
+)
+def test_of_the_factors_that_are_sums_the_last_has_no_parentheses(value: str, text: str, latex: str) -> None:
+    found = limit(
+        f"width n\nvector u : n ~ N(0, 1)\nvector v[k < 2] : n ~ N(0, 1)\nx = {value}\noutput m = mean(x)\n"
+    )
+    assert f"Z^x = {text}  " in str(found)
+    assert f"Z^{{x}} &= {latex} &&" in found.latex()
+
+
 def test_parts_of_a_line_are_shown_as_what_they_are() -> None:
     found = limit(two_layers(3))
     assert "$" not in str(found)

@@ -98,6 +98,23 @@ def test_a_part_of_the_coordinates_is_enough(place: str) -> None:
         run(f"output q = mean(sign({place})*w)")
 
 
+@pytest.mark.parametrize("scalar", ["mean(u*v)", "mean(tanh(u))"])
+@pytest.mark.parametrize("output", ["a*sign(b)", "mean(a*w*sign(b*w))", "a*step(b) + b*step(-a)"])
+def test_means_of_the_same_are_one_number_whatever_their_names(output: str, scalar: str) -> None:
+    """Then these do not jump; with another number beside the jump they do."""
+    assert run(f"a = {scalar}\nb = {scalar}\noutput q = {output}").outputs["q"].value == 0
+    with pytest.raises(tpc.TpcError, match="TP809"):
+        run(f"a = 1 + mean(u*w)\nb = {scalar}\noutput q = {output}")
+
+
+@pytest.mark.parametrize("factor", ["2", "mean(u^2)", "c", "mean(exp(u))*c"])
+@pytest.mark.parametrize("scalar", ["mean(u)", "(mean(u^2) - 1)"])
+def test_what_multiplies_a_vector_of_a_fluctuation_does_not_hide_it(factor: str, scalar: str) -> None:
+    body = f"h = W @ ({scalar}*v)\noutput q = mean(sign({factor}*h)*(W @ v))"
+    with pytest.raises(tpc.TpcError, match="TP809"):
+        run(body)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -145,6 +162,17 @@ def test_formulas_corrections_and_widths() -> None:
     assert "sign" in str(tpc.parse(HEAD + "output q = sign(mean(u*u))").derive())
 
 
+@pytest.mark.parametrize("more", ["", "output p = mean(v)\n", "output p = 1 + mean(v^2)\n"])
+def test_of_a_limits_formulas_what_jumps_alone_may_not_be_0(more: str) -> None:
+    """Whatever outputs are, those made of the jump too."""
+    told, well = (
+        HEAD + f"{more}output q = {text}\n" for text in ("2 + sign(mean(u))", "mean(u)*sign(mean(u^2) - c)")
+    )
+    with pytest.raises(tpc.TpcError, match=r"TP809.*`q` has no limit: `sign` is taken of"):
+        tpc.parse(told).derive()
+    assert tpc.parse(well).derive().closed["q"] == 0
+
+
 def test_a_random_start_has_a_sign() -> None:
     """Given which the limit is: n^(1/2) mean(u) is Gaussian."""
     program = tpc.parse(HEAD + "output q = sign(n^(1/2)*mean(u))")
@@ -157,7 +185,7 @@ def test_adam_without_eps() -> None:
     text = trained("dim T = 2, B = 1, d = 1\ninput xi[T, B, d], y[T, B]", "adam(lr = 0.05, eps = 0)")
     evaluator = tpc.parse(text).compile(samples=64, repeats=8)
     inputs = np.reshape([1, -0.5], (2, 1, 1))
-    with pytest.raises(tpc.TpcError, match="TP809"):
+    with pytest.raises(tpc.TpcError, match="TP748"):
         evaluator({"xi": inputs, "y": np.zeros((2, 1))})
     assert np.isfinite(evaluator({"xi": inputs, "y": np.ones((2, 1))}).outputs["loss"].value).all()
 

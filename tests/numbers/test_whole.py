@@ -90,6 +90,28 @@ def test_indices_are_exact_numbers(route, dtype):
     assert not wrong
 
 
+@pytest.mark.parametrize("route", VECTORS)
+@pytest.mark.parametrize(
+    ("exponent", "of"),
+    [
+        ("t/2", lambda t, c, a: t / 2),
+        ("t - 1/3", lambda t, c, a: t - 1 / 3),
+        ("c[t]/2", lambda t, c, a: c / 2),
+        ("a*t", lambda t, c, a: a * t),
+        ("a + c[t]", lambda t, c, a: a + c),
+    ],
+)
+def test_exponents_of_indices_and_of_more_need_not_be_whole(route, exponent, of):
+    a, factor = 0.3, f"(3/2 + t)^({exponent})"
+    text = HEAD + f"input a\nw = {VECTORS[route]}\nm = mean(w*w)\noutput m\ny[t] = {factor}*w for t < T\n"
+    text += f"output x[t] = mean(y[t]*w) for t < T\noutput z[t] = {factor}*m for t < T\n"
+    options = {"samples": 256, "repeats": 2} if route == "nodes" else {}
+    found = tpc.parse(text).compile(method=route, **options)({"c": list(C), "a": a})
+    wanted = [float(found["m"].value) * (1.5 + t) ** of(t, C[t], a) for t in range(T)]
+    for name in "xz":
+        np.testing.assert_allclose(found[name].value, wanted, rtol=1e-12)
+
+
 def test_integers_go_as_far_as_those_of_single_precision():
     x = Value(Ref("x"), False)
 

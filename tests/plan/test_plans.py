@@ -121,6 +121,8 @@ def test_each_kind_of_program_has_its_plan(kind):
     assert plan.evaluations >= 1
     assert str(plan) == " ".join(str(plan).split())
     shown = plan._repr_html_()
+    assert ">dtype<" in shown
+    assert f">{plan.dtype}<" in shown
     assert ("points of a repeat" in shown, ">repeats<" in shown) == (plan.samples > 1, plan.sampled)
     if any(plan.checks):
         samples, repeats = plan.checks

@@ -94,7 +94,12 @@ def test_the_command_prints_one_object_and_takes_exponents(capsys, tmp_path):
     assert main(["scale", str(path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert set(found) == {"stable", "trivial", "regime", "r", "layers", "last_layer", "blows_up"}
-    assert [layer["weight"] for layer in found["layers"]] == ["U", "W", "V"]
+    assert all(set(layer) == {"weight", "r", "updated_maximally"} for layer in found["layers"])
+    assert [(layer["weight"], layer["r"]) for layer in found["layers"]] == [
+        ("U", "0"),
+        ("W", "0"),
+        ("V", "0"),
+    ]
     assert (
         main(
             [

@@ -56,6 +56,17 @@ def test_powers(k, sizes, expected):
         ("log(2*x)", (1, -1, 1), (0, -2, 0)),
         ("step(x)", (1, 0, 1), (0, -1, 0)),
         ("step(2*x)", (0, 1, 1), (0, 0, 0)),
+        # at most 1, and 2/x where x is large, as clipping has it; others are of the larger of their cases
+        ("where(x > 2, 2/x, 1)", (1, None, 1), (-1, None, -1)),
+        ("where(x > 2, 2/x, 1)", (1, 0, 1), (-1, -1, -1)),
+        ("where(x > 2, 2/x, 1)", (0, 1, 1), (0, 0, 0)),
+        ("where(x > 2, 2/x, 1)", (None, 1, 1), (0, 0, 0)),
+        ("where(x > 2, 2/x, 1)", (-1, -1, -1), (0, 0, 0)),
+        ("where(x < 2, 2/x, 1)", (1, 0, 1), (0, -1, 0)),
+        ("where(x > 2, 2/x, 2)", (1, 0, 1), (0, -1, 0)),
+        ("where(x > 2, 1/x, 1)", (1, None, 1), (0, None, 0)),
+        ("where(x > 2, x^2, 1)", (1, 0, 1), (2, 1, 2)),
+        ("where(x > 2, x^2, x)", (-1, -1, -1), (-1, -1, -1)),
     ],
 )
 def test_functions(text, sizes, expected):

@@ -138,3 +138,19 @@ def test_layout_keeps_boxes_apart_and_edges_out_of_them():
             assert not any(
                 left < x < right and top <= y <= bottom for left, top, right, bottom in boxes.values()
             )
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("back", [1, 2])
+def test_rounds_between_are_those_of_the_loop_whatever_its_stride(stride: int, back: int) -> None:
+    starts = "".join(f"x[{k}] = u\n" for k in range(stride * back))
+    made = stride * back
+    program = tpc.parse(
+        f"width n\nvector u : n ~ N(0, 1)\n{starts}for t < 3:\n"
+        f"    x[{stride}*t + {made}] = tanh(x[{stride}*t])\n"
+        f"    y[t] = x[{stride}*t + {made}] + x[{stride}*t]\noutput m = mean(y[2]^2)\n"
+    )
+    edges = {(a, b): d["distance"] for a, b, d in program.graph.edges(data=True)}
+    (loop,) = {a for a, _ in edges if a.startswith("x[") and "t" in a}
+    assert edges[loop, loop] == (back,)
+    assert edges[loop, "y[t]"] == (0,)

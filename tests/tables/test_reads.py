@@ -68,6 +68,29 @@ def test_what_needs_the_last_step_waits_for_it() -> None:
     assert kept_tables(read_while_there(tpc.parse(WAITING.replace("s*(A", "2*(A")))) == []
 
 
+CHAIN = """
+width n
+vector u : n ~ N(0, 1)
+table A[0] : n x n = 0
+for t < 3:
+    table A[t+1] : n x n = A[t] + outer(u, u)
+x[t] = A[t] @ u for t < 4
+{more}output q = mean(x[3]*u)
+"""
+
+
+@pytest.mark.parametrize("steps", [3, 4])
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_what_one_loop_has_read_the_next_ones_may_read_in_the_same_round(length: int, steps: int) -> None:
+    """Of its own step, or of one before; not of a later one, where what would be read is not there yet."""
+    links = [f"x{k}[t] = A[t] @ {f'x{k - 1}[t]' if k else 'x[t]'} for t < {steps}\n" for k in range(length)]
+    program = tpc.parse(CHAIN.format(more="".join(links)))
+    assert kept_tables(program) == ["A"]
+    assert kept_tables(read_while_there(program)) == []
+    ahead = "z[t] = A[t] @ x[t+1] for t < 3\n"
+    assert kept_tables(read_while_there(tpc.parse(CHAIN.format(more="".join(links) + ahead)))) == ["A"]
+
+
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_what_is_printed_is_the_same_program(path: Path) -> None:
     program = tpc.load(path)

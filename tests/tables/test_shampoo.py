@@ -170,6 +170,16 @@ def test_no_batch_of_decompositions_waits_for_threads() -> None:
         assert all(shape == "4,4" for shape in made)
 
 
+@pytest.mark.parametrize("p", [0.25, 0.5, 1.0])
+def test_at_finite_width_it_is_its_definition_in_stacks_of_any_matrices(p: float) -> None:
+    """The symmetric part of what is not symmetric, 0 where that is below 0."""
+    rng, node = np.random.default_rng(0), SpectralMap("preconditioned", 1, (ZERO, ZERO, ZERO))
+    x, left, right = (rng.normal(size=(3, *shape)) for shape in ((4, 5), (4, 4), (5, 5)))
+    found = mapped(np, node, (x, left, right), (0.1, p))
+    for own, a, b, c in zip(found, x, left, right, strict=True):
+        np.testing.assert_allclose(own, power(b, 0.1, p) @ a @ power(c, 0.1, p), atol=1e-11)
+
+
 def random_text(seed: int, dense: bool) -> str:
     """A program with a weight of unequal sides, or not, by hand. dense: what keeps tables from factors."""
     r = random.Random(seed)

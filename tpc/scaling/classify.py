@@ -63,7 +63,7 @@ class OpenTraining:
         own = self.exponents
         exponents = {**own, **(values or {})}
         numbers = Numbers(exponents)
-        rounds = trained(self.circuit, numbers, self.forward, lambda found: bool(self._violations(found)))
+        rounds = trained(self.circuit, numbers, lambda found: bool(self._violations(found)))
         found = rounds.sizes
         blows = self._blown(rounds) + self._unfaithful(exponents)
         layers = tuple(

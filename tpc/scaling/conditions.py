@@ -158,9 +158,7 @@ class _ConditionWriter:
             if self.bases.get(name, ZERO) != ZERO and (name in self.scalars or len(self.bases[name]) > 1)
         ]
         self.algebra.facts |= {form.scaled(-1) for _, x in least for form in x.forms}
-        found = trained(
-            training.circuit, self.algebra, training.forward, lambda _: False, self.kept, ROUNDS
-        ).sizes
+        found = trained(training.circuit, self.algebra, lambda _: False, self.kept, ROUNDS).sizes
         features = tuple(dict.fromkeys(name for p in training.passes for name in (p.features or p.vectors)))
         output = next((p.output for p in training.passes), "")
         changes = self._changes(found, least)

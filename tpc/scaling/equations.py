@@ -26,12 +26,11 @@ from tpc.core.expr import (
     divide,
     is_vector,
     mul,
-    values,
 )
 from tpc.core.functions import elementwise
 from tpc.core.names import SplitName
 from tpc.core.network import LEARNING
-from tpc.core.program import Instruction, MatMul, Moment, OuterMul, Product, Program, instructions
+from tpc.core.program import Instruction, MatMul, Moment, OuterMul, Program, instructions
 from tpc.scaling import sizes
 from tpc.scaling.parity import Parity, parities, parity
 from tpc.scaling.sizes import ZERO, SizeNode, Sizes
@@ -43,8 +42,6 @@ class SizeEquation:
 
     family: str
     node: SizeNode
-    # whether the learning rate stands in it
-    updates: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +61,7 @@ def circuit(program: Program) -> Circuit:
     given |= {name: found[name] is None for group in program.gaussians for name in group.names}
     made = []
     for op, _ in instructions(program.body):
-        updates = not isinstance(op, Product) and any(v.ref.name == LEARNING for v in values(op.phi))
-        made.append(SizeEquation(op.out.name, _node(op, found), updates))
+        made.append(SizeEquation(op.out.name, _node(op, found)))
     return Circuit(tuple(made), given)
 
 

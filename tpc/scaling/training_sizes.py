@@ -34,7 +34,7 @@ def at_first(circuit: Circuit, algebra: Algebra, kept: Kept = keep) -> Found:
     """Sizes where nothing is learned."""
     now = initial(circuit, algebra.const(ZERO))
     for _ in range(MAX_ROUNDS):
-        if not _sweep(circuit, Env(algebra, now, now, learning=False), (), kept):
+        if not _sweep(circuit, Env(algebra, now, now, learning=False), kept):
             break
     return now
 
@@ -42,38 +42,28 @@ def at_first(circuit: Circuit, algebra: Algebra, kept: Kept = keep) -> Found:
 def trained(
     circuit: Circuit,
     algebra: Algebra,
-    forward: Collection[str],
     at_end: Callable[[Found], bool],
     kept: Kept = keep,
     rounds: int = MAX_ROUNDS,
 ) -> TrainingRounds:
-    """Sizes after so many rounds of training, or until nothing changes, or `at_end`.
-
-    forward: what forward passes make.
-    """
+    """Sizes after so many rounds of training, or until nothing changes, or `at_end`."""
     now = at_first(circuit, algebra, kept)
     for done in range(rounds + 1):
         if at_end(now):
             return TrainingRounds(now, done, settled=False)
-        past = dict(now)
-        env = Env(algebra, now, past)
-        # first the weights, from what the last round has left
-        changed = _sweep(circuit, env, forward, kept, updates=True)
-        changed |= _sweep(circuit, env, (), kept)
+        env = Env(algebra, now, past=dict(now))
+        # first what the last round makes of the weights, which stand last, and then what they make
+        changed = _sweep(circuit, env, kept)
+        changed |= _sweep(circuit, env, kept)
         if not changed:
             return TrainingRounds(now, done, settled=True)
     return TrainingRounds(now, rounds, settled=False)
 
 
-def _sweep(circuit: Circuit, env: Env, but: Collection[str], kept: Kept, *, updates: bool = False) -> bool:
-    """Sizes all definitions, or those of updates alone but for those of `but`.
-
-    Returns whether anything has grown.
-    """
+def _sweep(circuit: Circuit, env: Env, kept: Kept) -> bool:
+    """Sizes all definitions. Returns whether anything has grown."""
     changed = False
     for d in circuit.definitions:
-        if updates and (not d.updates or d.family in but):
-            continue
         old = env.now[d.family]
         new = join_sizes(env.algebra, [old, kept(d.family, d.node.sizes(env))])
         if new != old:
