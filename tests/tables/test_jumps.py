@@ -31,6 +31,18 @@ TINY = [
     "mine(lr = 0.05, eps = 0)",
     "shampoo(lr = 0.05, eps = tiny)\n    update sgd(lr = 0.1) otherwise",
 ]
+ONE_LAYER = """width n
+dim T = 2
+input x[T] = 1, y[T]
+weight U : n x 1
+weight V : 1 x n
+network f(z) = V @ tanh(U @ z)
+train f for t < T:
+    batch (x[t], y[t])
+    loss mse
+    update {}
+output loss
+"""
 RULE = "optimizer mine(eps):\n    return g/(abs(g) + eps)\n"
 
 
@@ -63,3 +75,13 @@ def test_an_eps_above_it_has_its_limit() -> None:
     evaluator = tpc.parse(trained(HEAD, update)).compile(samples=256, repeats=8)
     result = evaluator({"xi": np.reshape([1, -0.5, 0.7], (3, 1, 1)), "y": np.zeros((3, 1))})
     assert np.all(np.abs(result["loss"].value) < 1e-4)
+
+
+@pytest.mark.parametrize("update", ["adam(lr = 0.1)", "adamax(lr = 0.1)", "rmsprop(lr = 0.1)"])
+def test_by_quadrature_the_points_that_check_it_tell(update: str) -> None:
+    """A rule finds that a gradient is 0, points do not, and what they disagree on is theirs."""
+    evaluator = tpc.parse(ONE_LAYER.format(update)).compile()
+    assert evaluator.plan.checks[1]
+    with pytest.raises(tpc.TpcError, match="TP748"):
+        evaluator({"y": [0, 0]})
+    assert np.all(np.isfinite(evaluator({"y": [1, 0.5]})["loss"].value))

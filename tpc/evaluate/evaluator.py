@@ -319,7 +319,7 @@ class Evaluator:
 
     def _outcomes(self, stage: Stage, given: Mapping[str, np.ndarray]) -> dict[str, Outcome]:
         """In the program's order; jit sorts by name. Those without a finite error have a reason."""
-        watched = Watched(max(stage.repeats, stage.plan.checks[1]), stage.found, stage.of_checks)
+        watched = Watched.of(stage)
         require_sizes(self.program, self.whole, watched, given)
         jumps = without_limit(self.program, self.whole, watched, given)
         why, ordered = reasons(stage.claims), {name: stage.found[name] for name in self.program.reported}

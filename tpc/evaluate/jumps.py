@@ -5,9 +5,9 @@ At width n the sign of what tends to 0 is that of a fluctuation, so that there i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,12 +18,16 @@ from tpc.core.traverse import used_refs
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 
+if TYPE_CHECKING:
+    from tpc.evaluate.stages import Stage
+
 VANISHING = 1e-12  # of a mean square, relative to the largest
 # the error of a mean square, relative to it, from which it is not told from 0 (what vanishes is biased)
 UNCERTAIN = 0.4
 # the same of one repeat: what vanishes is a fluctuation squared, which varies by as much as it is (√2, of one
 # Gaussian), however many there are to make the error of their mean small
 VARYING = 0.7
+FAR = 4  # times a number that is 0 but for an eps by quadrature, and not at points
 TOLD = 3.0  # standard errors within which a number is not told from 0
 # how probable it is that so many of a family are not, as margins of a classifier may be; how many are one
 BY_CHANCE, FAMILY = 0.01, 8
@@ -45,6 +49,21 @@ class Watched:
     found: Mapping[str, tuple[Any, Any]]
     # what is said of the errors, where these come from repeats
     claims: Mapping[str, Any]
+    # by quadrature: the evaluations at the points that check it, each with outputs by name
+    checks: Sequence[Mapping[str, Any]] = ()
+
+    @staticmethod
+    def of(stage: Stage) -> Watched:
+        repeats = stage.plan.checks[1]
+        checks = [outputs for outputs, _ in stage.kept.ordered[1:]] if repeats else []
+        return Watched(max(stage.repeats, repeats), stage.found, stage.of_checks, checks)
+
+    def larger(self, output: Output, sizes: np.ndarray) -> np.ndarray:
+        """Which of these are far larger at the points that check a quadrature: of all else these decide."""
+        if not self.checks:
+            return np.zeros(sizes.shape, bool)
+        seen: np.ndarray = np.mean([np.asarray(each[output.name]) for each in self.checks], axis=0)
+        return seen > FAR * sizes
 
     def varying(self, output: Output, sizes: np.ndarray) -> np.ndarray:
         """Which of these mean squares vary by as much as they are, as fluctuations squared do."""
@@ -73,7 +92,9 @@ def require_sizes(
             unclear = (errors > UNCERTAIN * sizes) & (watched.repeats >= ENOUGH_TO_TELL)
             unclear |= watched.varying(output, sizes)
             small = unclear.copy()
-            if not output.divisor:  # what an eps is part of may be as small as that is
+            if output.divisor:  # what an eps is part of may be as small as that is
+                small |= watched.larger(output, sizes)
+            else:
                 small |= sizes < VANISHING * np.max(sizes, initial=0)
             small |= sizes == 0
             nothing = (sizes == 0) & (errors == 0)

@@ -145,8 +145,8 @@ def divided_by_nothing(weight: str, step: int) -> Diagnostic:
     return Diagnostic(
         "TP748",
         f"in step {step} the update of `{weight}` is divided by what tends to 0, or is not told from 0, and "
-        "lies above its `eps` at the points: so it does at width n, where it is a fluctuation, unless n is "
-        "above 1/eps^2",
+        "lies above its `eps` at the points: so it does at width n, where it is a fluctuation, if n is below "
+        "1/eps^2",
         help="with a larger `eps` there is a limit that widths are near; more `--samples` tell smaller "
         "quantities from 0",
     )
