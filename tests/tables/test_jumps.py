@@ -77,7 +77,7 @@ def test_an_eps_above_it_has_its_limit() -> None:
     assert np.all(np.abs(result["loss"].value) < 1e-4)
 
 
-@pytest.mark.parametrize("update", ["adam(lr = 0.1)", "adamax(lr = 0.1)", "rmsprop(lr = 0.1)"])
+@pytest.mark.parametrize("update", ["adam(lr = 0.1)", "adamw(lr = 0.1)", "rmsprop(lr = 0.1)"])
 def test_by_quadrature_the_points_that_check_it_tell(update: str) -> None:
     """A rule finds that a gradient is 0, points do not, and what they disagree on is theirs."""
     evaluator = tpc.parse(ONE_LAYER.format(update)).compile()
