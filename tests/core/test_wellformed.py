@@ -75,6 +75,28 @@ def test_damage_is_noticed(program, name, fields, why):
         verified(damaged(program, name, **fields))
 
 
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"transposed": True}, "the sides do not fit"),
+        ({"operand": Ref("u")}, "the sides do not fit"),
+        ({"out": Ref("z")}, "the sides do not fit"),
+        ({"operand": Ref("A")}, "a kind is wrong"),
+        ({"table": Ref("v")}, "a kind is wrong"),
+        ({"table": Ref("B")}, "B is no family"),
+    ],
+)
+def test_damage_of_products_with_tables_is_noticed(fields, why):
+    program = tpc.parse(
+        "width n\nwidth m = 2*n\nvector u : m ~ N(0, 1)\nvector v : n ~ N(0, 1)\n"
+        "table A : m x n = tanh(outer(u, v))\ny = A @ v\nz = A.T @ u\noutput c = mean(y*u) + mean(z*v)\n"
+    )
+    (product,) = (op for op in program.body if op.out.name == "y")
+    body = tuple(replace(op, **fields) if op is product else op for op in program.body)
+    with pytest.raises(InternalError, match=why):
+        verified(replace(program, body=body))
+
+
 @pytest.mark.parametrize("kind", [Nonlin, Scalar])
 def test_the_kind_of_an_instruction_is_that_of_its_family(program, kind):
     loop = next(op for op in program.body if isinstance(op, For))

@@ -8,7 +8,7 @@ import pytest
 
 import tpc
 from tpc.derive import latex_blocks
-from tpc.derive.latex import latex_name
+from tpc.derive.latex import Latex, latex_name
 from tpc.derive.latex_blocks import PAGE, SCREEN, Row, blocks, html_blocks
 from tpc.derive.limit_blocks import rows_of_limit
 from tpc.derive.line_breaks import FACTOR, TERM, broken, measured, unmarked
@@ -94,6 +94,14 @@ def test_formulas_in_latex_to_the_letter():
     cell = " \\\\\n".join(rf"&{row} && \text{{{rule}}}" for row, rule in rows)
     assert limit.to_latex() == f"{{\\allowdisplaybreaks\n\\begin{{align*}}\n{page}\n\\end{{align*}}}}"
     assert limit._repr_latex_() == f"$$\n\\begin{{aligned}}\n{cell}\n\\end{{aligned}}\n$$"
+
+
+def test_numbers_that_follow_factors_are_set_off():
+    times = Latex().times
+    assert times(["2", "x"]) == r"2 \, x"
+    assert times(["2", "3"]) == r"2 \cdot 3"
+    assert times(["x", "y", "{2}^{z}"]) == r"x \, y \, {2}^{z}"
+    assert times(["x", "y", "2"]) == r"x \cdot y \cdot 2"
 
 
 def test_names_that_latex_does_not_have_are_spelled():

@@ -56,6 +56,11 @@ def test_powers(k, sizes, expected):
         ("log(2*x)", (1, -1, 1), (0, -2, 0)),
         ("step(x)", (1, 0, 1), (0, -1, 0)),
         ("step(2*x)", (0, 1, 1), (0, 0, 0)),
+        ("where(x > 3, 3/x, 1)", (1, 1, 1), (-1, -1, -1)),  # as clipping does
+        ("where(x > 3, 3/x, 1)", (1, None, 1), (-1, None, -1)),
+        ("where(x > 3, x, 2)", (1, 1, 1), (1, 1, 1)),
+        ("where(x > 3, x, 1)", (1, 1, 1), (1, 1, 1)),
+        ("where(x < 3, 3/x, 1)", (1, 1, 1), (0, 0, 0)),
     ],
 )
 def test_functions(text, sizes, expected):
