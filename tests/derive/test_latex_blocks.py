@@ -8,10 +8,11 @@ import pytest
 
 import tpc
 from tpc.derive import latex_blocks
-from tpc.derive.latex import Latex, latex_name
+from tpc.derive.latex import latex_name
 from tpc.derive.latex_blocks import PAGE, SCREEN, Row, blocks, html_blocks
 from tpc.derive.limit_blocks import rows_of_limit
 from tpc.derive.line_breaks import FACTOR, TERM, broken, measured, unmarked
+from tpc.derive.mathml import mathml_formula
 
 PROGRAMS = sorted((Path(__file__).parents[2] / "programs").rglob("*.tp"))
 MATHJAX_2 = 5 * 1024  # characters of a formula, its MAXBUFFER
@@ -97,11 +98,15 @@ def test_formulas_in_latex_to_the_letter():
 
 
 def test_numbers_that_follow_factors_are_set_off():
-    times = Latex().times
-    assert times(["2", "x"]) == r"2 \, x"
-    assert times(["2", "3"]) == r"2 \cdot 3"
-    assert times(["x", "y", "{2}^{z}"]) == r"x \, y \, {2}^{z}"
-    assert times(["x", "y", "2"]) == r"x \cdot y \cdot 2"
+    """3·2^a without a dot is a power of 32."""
+    head = "width n\ninput a\nvector u : n ~ N(0, 1)\n"
+    limit = tpc.parse(f"{head}x = 3*2^a*u\ny = 3*a*u\nz = a*2^a*u\noutput c = mean(x*y*z)\n").derive()
+    for latex in (limit.to_latex(), limit.latex()):
+        assert r"3 \cdot {2}^{a} \cdot Z^{u}" in latex
+        assert r"3 \, a \, Z^{u}" in latex
+        assert r"a \cdot {2}^{a} \cdot Z^{u}" in latex
+    dots = [mathml_formula(limit[name])[0][0].count("·") for name in "xyz"]
+    assert dots == [2, 0, 2]
 
 
 def test_names_that_latex_does_not_have_are_spelled():
