@@ -127,5 +127,5 @@ def test_as_many_points_as_there_may_be(monkeypatch):
     monkeypatch.setattr("tpc.plan.degrees.MAX_POINTS", points)
     assert program.compile(method="chaos").plan.exact
     monkeypatch.setattr("tpc.plan.degrees.MAX_POINTS", points - 1)
-    with pytest.raises(tpc.TpcError, match="TP601.*more than 5e.00 points"):
+    with pytest.raises(tpc.TpcError, match=r"TP601.*more than 5e.00 points"):
         program.compile(method="chaos")
