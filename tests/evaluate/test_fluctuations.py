@@ -98,6 +98,18 @@ def test_a_part_of_the_coordinates_is_enough(place: str) -> None:
         run(f"output q = mean(sign({place})*w)")
 
 
+def test_a_number_before_what_vanishes_is_not_what_is_looked_at() -> None:
+    with pytest.raises(tpc.TpcError, match="TP809"):
+        run("h = W @ (mean(u)*v)\noutput q = mean(sign(mean(w^2)*h)*w)")
+
+
+@pytest.mark.parametrize("scalar", ["mean(u)", "c*mean(u*v)", "mean(u)*mean(v)"])
+def test_one_mean_in_several_places_is_one(scalar: str) -> None:
+    """Though each has its own line: a size does not jump."""
+    found = run(f"output q = where({scalar} > 0, {scalar}, -{scalar})").outputs["q"]
+    assert abs(found.value) < 0.1
+
+
 @pytest.mark.parametrize(
     "body",
     [
