@@ -157,6 +157,13 @@ def test_formulas_corrections_and_widths() -> None:
     assert "sign" in str(tpc.parse(HEAD + "output q = sign(mean(u*u))").derive())
 
 
+def test_formulas_are_refused_for_what_jumps_and_not_for_what_is_0() -> None:
+    jumps = tpc.parse(HEAD + "output q = sign(mean(u)) + 2")
+    with pytest.raises(tpc.TpcError, match="TP809"):
+        jumps.derive()
+    assert tpc.parse(HEAD + "output q = sign(mean(u*u))*mean(v)").derive().closed["q"] == 0
+
+
 def test_a_random_start_has_a_sign() -> None:
     """Given which the limit is: n^(1/2) mean(u) is Gaussian."""
     program = tpc.parse(HEAD + "output q = sign(n^(1/2)*mean(u))")
