@@ -33,9 +33,7 @@ def test_what_would_take_too_long_is_refused(monkeypatch, tmp_path, capsys):
     with pytest.raises(tpc.TpcError, match="TP601") as told:
         program.compile(method="gram")
     took = r"would take .* to evaluate, of [\d,]+ entries of arrays in all, and .* to compile"
-    assert re.search(
-        rf": .*1 expectations by quadrature, over 2 Gaussians at most, {took}\n", str(told.value)
-    )
+    assert re.search(rf": .*1 expectation by quadrature, over 2 Gaussians at most, {took}\n", str(told.value))
     with pytest.raises(tpc.TpcError, match=r"TP726.* to compile"):
         program.kernels().nngp(np.eye(3))
     path = tmp_path / "f.tp"
