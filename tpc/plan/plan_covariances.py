@@ -106,8 +106,8 @@ def too_long(plan: CovariancesPlan) -> None:
     if plan.covariances.integrals and (plan.seconds > LONGEST or compiling > COMPILING):
         raise UnrepresentableError(
             f"{_integrals(plan)}, over {_dimensions(plan)} Gaussians at most, would take "
-            f"{shown_seconds(plan.seconds)} to evaluate, of {plan.covariances.entries:,} entries of arrays in "
-            f"all, and {shown_seconds(compiling)} to compile"
+            f"{shown_seconds(plan.seconds)} to evaluate, of {plan.covariances.entries:,} entries of arrays "
+            f"in all, and {shown_seconds(compiling)} to compile"
         )
 
 
