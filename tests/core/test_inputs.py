@@ -146,6 +146,8 @@ def test_files_hold_arrays_by_name(tmp_path, name):
         ("d.json", b'{"a": "x"}', "`a` is not a number"),
         ("d.json", b'{"a": [[1], [2, 3]]}', "equal rows"),
         ("d.json", b"\xff", "UTF-8"),
+        ("d.csv", b"x[0];x[1]\n1;2\n", "separated by semicolons, and not by commas"),
+        ("d.csv", b"x;y,z\n1,2\n", "is no name of a column"),
         ("d.json", b'{"a": ' + b"[" * 5000, "it is damaged|recursion|line 1"),
         ("d.npz", b"\x80\x04", "pickle"),
         ("d.npz", b"nothing", "not an .npz archive"),

@@ -37,6 +37,17 @@ PRODUCTS = [
 ]
 
 
+def test_inputs_are_real_numbers() -> None:
+    """Of either sign: a root of a square is the size."""
+    head = "width n\ninput rho\nvector u : n ~ N(0, 1)\n"
+    limit = tpc.parse(
+        f"{head}output r = sqrt(mean((rho*u)^2))\noutput s = mean(u*abs(rho)*rho^2*u)\n"
+    ).derive()
+    (rho,) = limit.closed["r"].free_symbols
+    assert limit.closed["r"] == sympy.sqrt(rho**2) == sympy.Abs(rho)
+    assert str(limit.closed["s"].subs(rho, sympy.Symbol("x", negative=True))) == "-x**3"
+
+
 def numeric(program: Program, nodes: int = 40, angles: int = 100_000) -> float:
     """The mean in `program` by polar quadrature: kinks lie on rays from the origin, where trapezoids in a
     fine angle are good."""

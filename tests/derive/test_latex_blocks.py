@@ -12,6 +12,7 @@ from tpc.derive.latex import latex_name
 from tpc.derive.latex_blocks import PAGE, SCREEN, Row, blocks, html_blocks
 from tpc.derive.limit_blocks import rows_of_limit
 from tpc.derive.line_breaks import FACTOR, TERM, broken, measured, unmarked
+from tpc.derive.mathml import mathml_formula
 
 PROGRAMS = sorted((Path(__file__).parents[2] / "programs").rglob("*.tp"))
 MATHJAX_2 = 5 * 1024  # characters of a formula, its MAXBUFFER
@@ -94,6 +95,18 @@ def test_formulas_in_latex_to_the_letter():
     cell = " \\\\\n".join(rf"&{row} && \text{{{rule}}}" for row, rule in rows)
     assert limit.to_latex() == f"{{\\allowdisplaybreaks\n\\begin{{align*}}\n{page}\n\\end{{align*}}}}"
     assert limit._repr_latex_() == f"$$\n\\begin{{aligned}}\n{cell}\n\\end{{aligned}}\n$$"
+
+
+def test_numbers_that_follow_factors_are_set_off():
+    """3·2^a without a dot is a power of 32."""
+    head = "width n\ninput a\nvector u : n ~ N(0, 1)\n"
+    limit = tpc.parse(f"{head}x = 3*2^a*u\ny = 3*a*u\nz = a*2^a*u\noutput c = mean(x*y*z)\n").derive()
+    for latex in (limit.to_latex(), limit.latex()):
+        assert r"3 \cdot {2}^{a} \cdot Z^{u}" in latex
+        assert r"3 \, a \, Z^{u}" in latex
+        assert r"a \cdot {2}^{a} \cdot Z^{u}" in latex
+    dots = [mathml_formula(limit[name])[0][0].count("·") for name in "xyz"]
+    assert dots == [2, 0, 2]
 
 
 def test_names_that_latex_does_not_have_are_spelled():

@@ -5,6 +5,7 @@ import pytest
 
 import tpc
 from tpc.derive import derive
+from tpc.derive.evaluate import cholesky
 from tpc.simulate import simulate
 
 from .random_programs import JUMPS, random_program
@@ -21,6 +22,17 @@ def test_rolled_equals_unrolled_and_can_be_shown(seed: int) -> None:
         np.testing.assert_allclose(one[name], two[name], rtol=1e-10, atol=1e-12)
     for text in (str(limit), limit.latex(), str(unrolled)):
         assert "Affine(" not in text
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_factors_of_covariances(seed: int) -> None:
+    """Of full rank and of less, whatever the place of what depends on others."""
+    random = np.random.default_rng(seed)
+    root = random.normal(size=(5, 1 + seed % 5)) * (random.random((5, 1)) > 0.2)
+    factor = cholesky(root @ root.T)
+    np.testing.assert_allclose(factor @ factor.T, root @ root.T, rtol=0, atol=1e-12)
+    assert not np.triu(factor, 1).any()
+    assert np.count_nonzero(factor.any(axis=0)) == np.linalg.matrix_rank(root)
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,21 @@ def test_of_the_factors_that_are_sums_the_last_has_no_parentheses(value: str, te
     assert f"Z^{{x}} &= {latex} &&" in found.latex()
 
 
+@pytest.mark.parametrize(
+    ("x", "text", "latex"),
+    [
+        ("(u + v)/2", "1/2·(Z^u + Z^v)", r"\frac{1}{2} \, \left(Z^{u} + Z^{v}\right)"),
+        ("u*(u + v)/2", "1/2·(Z^u + Z^v)·Z^u", r"\frac{1}{2} \, \left(Z^{u} + Z^{v}\right) \, Z^{u}"),
+        ("2/3*u", "2/3·Z^u", r"\frac{2}{3} \, Z^{u}"),
+    ],
+)
+def test_fractions_stand_before_what_is_random(x: str, text: str, latex: str) -> None:
+    head = "width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\n"
+    found = limit(f"{head}x = {x}\noutput m = mean(x)\n")["x"]
+    assert f"= {text} " in f"{found} "
+    assert found.latex().endswith(f"= {latex}")
+
+
 def test_parts_of_a_line_are_shown_as_what_they_are() -> None:
     found = limit(two_layers(3))
     assert "$" not in str(found)

@@ -7,9 +7,11 @@ import pytest
 import tpc
 from tests.core.test_storage import random_program
 from tpc.core.affine import Affine
-from tpc.core.expr import Ref
-from tpc.core.places import in_rounds, rounds, sites_of
-from tpc.derive.sites import all_rounds, round_of
+from tpc.core.expr import Ref, Value, delta, mul
+from tpc.core.places import IndexRange, in_rounds, rounds, sites_of
+from tpc.derive.partials import summation
+from tpc.derive.sites import FormulaScope, all_rounds, round_of
+from tpc.derive.text import TextNotation
 
 
 @pytest.mark.parametrize("avoid", [set(), {"t"}, {"s", "t"}, {"s", "t", "r", "q", "p", "l", "m"}])
@@ -27,6 +29,25 @@ def test_variables_of_all_rounds_are_new_and_differ(avoid):
     assert at == [tuple(values[v] for v in "tsr") for values in rounds(site.loops, {})]
     inner = all_rounds(site, {"t": Affine(1)}, 1, avoid)
     assert len(list(rounds(inner.ranges, {}))) == 2 * 2
+
+
+@pytest.mark.parametrize(
+    ("s", "found"),
+    [
+        (Affine.var("t"), "x[t]"),  # from 0 on
+        (Affine.var("t") + 1, "x[t+1]"),
+        (Affine.var("t") - 1, "Σ_{s<4} [s+1 = t]·x[s]"),  # none for t = 0
+        (Affine.var("t") + 2, "Σ_{s<4} [s = t+2]·x[s]"),
+        (Affine.var("t") + 4, "0"),
+        (Affine.var("t") - 3, "0"),
+        (Affine.var("t").scaled(2), "Σ_{s<4} [s = 2·t]·x[s]"),
+    ],
+)
+def test_a_bracket_that_every_round_has_a_term_for_leaves_that(s, found):
+    """Over s < 4, in rounds t < 3."""
+    body = mul(delta(Affine.var("s"), s), Value(Ref("x", (Affine.var("s"),)), False))
+    total = summation([IndexRange("s", Affine(4))], body, [IndexRange("t", Affine(3))])
+    assert TextNotation(FormulaScope()).expr(total) == found
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -15,7 +15,7 @@ import tpc
 from tests.bench.claims import Case, cases, moment, score
 from tests.evaluate.programs import two_layers
 from tpc.cli.main import main
-from tpc.emit.error_checks import checks
+from tpc.emit.error_checks import COMPILED, checks
 from tpc.emit.helpers.spread import tail_index, unmet
 
 SEEDS = 12
@@ -254,4 +254,5 @@ def test_halves_are_compiled_for_where_that_takes_less_time():
         return values["HALVED"], values["PADDED"]
 
     assert padded(0.9) == ("2", "True")
+    assert padded(COMPILED / 2) == ("2", "False")
     assert padded(1.1) == ("2", "False")

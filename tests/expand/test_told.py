@@ -95,3 +95,13 @@ def test_products_of_several_terms_of_a_table_have_names():
     outputs = tpc.parse(SEVERAL).compile(samples=256)().outputs
     assert outputs["f"].value == pytest.approx(outputs["g"].value, rel=1e-12)
     assert "$" not in "".join(tpc.parse(SEVERAL).derive().notes)
+
+
+def test_covariances_of_a_random_start_are_named_after_both():
+    """Each pair is there once, of one width only; a name that is taken is another."""
+    text = HEAD + "width m = 2*n\nvector w : m ~ N(0, 1)\nvector z : m ~ N(0, 1)\ncov_a0_b0 = mean(u^2)\n"
+    means = "a = n^(1/2)*mean(u*v)\nb = n^(1/2)*mean(v)\nc = n^(1/2)*mean(w*z)\n"
+    initial = expand(tpc.parse(f"{text}{means}output q = a*b + a^2 + c*cov_a0_b0\n")).initial
+    names = {"a0 a0": "cov_a0_a0", "a0 b0": "cov_a0_b0_2", "b0 b0": "cov_b0_b0", "c0 c0": "cov_c0_c0"}
+    assert {" ".join(pair): name for pair, name in initial.blocks.items()} == names
+    assert [output.name for output in initial.covariances.outputs] == list(names.values())

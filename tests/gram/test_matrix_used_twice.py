@@ -32,3 +32,19 @@ def test_rounding_is_no_more_than_that(first, second):
     for name in ("k", "t"):
         claimed = 0.0 if found[name].stderr is None else np.max(found[name].stderr)
         assert claimed < 1e-8
+
+
+def test_products_with_others_and_with_the_transpose_are_independent():
+    """Of one vector, which they depend on alike."""
+    products = {"a": "W @ u", "b": "W.T @ u", "c": "R @ u", "d": "R.T @ u"}
+    means = [(p, q) for p in products for q in products if p <= q]
+    program = tpc.parse(
+        "width n\nmatrix W : n x n ~ N(0, 2/n)\nmatrix R : n x n ~ N(0, 3/n)\nvector u : n ~ N(0, 1)\n"
+        + "".join(f"{name} = {product}\n" for name, product in products.items())
+        + "".join(f"output {p}{q} = mean({p}*{q})\n" for p, q in means)
+    )
+    found = program.compile(method="gram")()
+    variances = dict(zip(products, (2, 2, 3, 3), strict=True))
+    assert {name: float(found[name].value) for name in found.outputs} == {
+        f"{p}{q}": variances[p] if p == q else 0 for p, q in means
+    }

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Add, Number, Ref, Sum, Value, add, call, divide, mul, number, power
-from tpc.gram.monomials import MOST_BITS, MOST_POWER, MOST_TERMS, UNIT, Monomials, plus, times
+from tpc.gram.ir import Definition, Piece
+from tpc.gram.monomials import MOST_BITS, MOST_POWER, MOST_TERMS, UNIT, Monomials, open_array, plus, times
 
 NAMES = ("a", "b", "c")
 A, B, C = (Value(Ref(name), False) for name in NAMES)
@@ -125,6 +126,18 @@ def test_powers_of_numbers_are_written_out_if_they_are_short():
     }
     k = Fraction(MOST_BITS // 2 + 1)
     assert Monomials({}).of(long) == {frozenset({(A, k), (number(3), k)}): Fraction(1)}
+
+
+def test_only_an_array_that_one_formula_makes_is_opened():
+    body = Value(Ref("v", (Affine.var("i"),)), False)
+
+    def opened(*pieces):
+        array = Definition("a", (4,), tuple(Piece(*p, ("i",), body) for p in pieces), "")
+        return open_array(Value(Ref("a", (Affine(2),)), False), {"a": array})
+
+    assert opened(((0,), (4,))) == Value(Ref("v", (Affine(2),)), False)
+    assert opened(((0,), (3,))) is None  # the last entry is 0
+    assert opened(((0,), (4,)), ((0,), (4,))) is None
 
 
 def test_sums_are_the_same_whatever_their_variable_is_called():

@@ -1,12 +1,16 @@
 """Sums in which brackets are used up: worth the same as term by term, whatever they range over."""
 
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tpc
 from tpc.core.affine import Affine, bounds
 from tpc.core.expr import Add, Delta, Mul, Number, Position, Ref, Sum, Value, add, delta, mul, number
 from tpc.gram.ir import total
 
+P = 4
 COUNTS = {"i": 3, "j": 4, "k": 2}
 INDICES = st.builds(
     Affine.of, st.integers(-2, 2), st.dictionaries(st.sampled_from("ijk"), st.integers(-2, 2), max_size=2)
@@ -81,3 +85,21 @@ def test_brackets_are_used_up_only_where_there_is_one_place_for_sure():
     assert summed(delta(i.scaled(-1), j.scaled(-1)), 4) == Value(Ref("a", (j,)), False)
     assert total("i", 0, a, range_of) == number(0)
     assert total("i", 3, Value(Ref("b"), False), range_of) == mul(number(3), Value(Ref("b"), False))
+
+
+@pytest.mark.parametrize("member", ["p", "p+1", "p+2", "P-p", "2*p"])
+def test_a_bracket_in_a_sum_moves_what_is_summed(member):
+    """Σ_p x[i, p] [j = p + c] is a row of x, moved by c; in no other order, and not spread."""
+    program = tpc.parse(
+        f"width n\ndim N = 3, P = {P}\ninput x[N, P]\nvector u[p < 2*P] : n ~ N(0, p + 1)\n"
+        f"h[i] = sum(p < P: x[i, p]*u[{member}]) for i < N\n"
+        "output d[i, j] = mean(h[i]*u[j]) for i < N for j < 2*P\n"
+    )
+    evaluator = program.compile(method="gram")
+    x = np.random.default_rng(0).normal(size=(3, P))
+    expected = np.zeros((3, 2 * P))
+    for p in range(P):
+        j = eval(member, {"p": p, "P": P})
+        expected[:, j] += x[:, p] * (j + 1)
+    np.testing.assert_allclose(evaluator({"x": x})["d"].value, expected, rtol=1e-14)
+    assert ("moved(" in evaluator.source) == (member in ("p", "p+1", "p+2"))

@@ -118,3 +118,14 @@ def test_sectors_of_the_theorems():
     assert found.outputs == {("W", False): 1, ("W", True): 0}
     assert found.operands == {("W", False): 0, ("W", True): 1}
     assert separate(tpc.load(PAPER / "thm_6_1.tp")).count == 1
+
+
+def test_as_many_points_as_there_may_be(monkeypatch):
+    """Of the greatest sector: as many are taken, one more are not."""
+    program = tpc.parse("width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\noutput a = mean(u^4*v^2)\n")
+    points = 3 * 2
+    monkeypatch.setattr("tpc.plan.degrees.MAX_POINTS", points)
+    assert program.compile(method="chaos").plan.exact
+    monkeypatch.setattr("tpc.plan.degrees.MAX_POINTS", points - 1)
+    with pytest.raises(tpc.TpcError, match=r"TP601.*more than 5e.00 points"):
+        program.compile(method="chaos")

@@ -56,6 +56,7 @@ def test_tp4_app_c_mup_updates_every_weight_maximally(body):
     assert all(layer["updated_maximally"] for layer in found["layers"]), found
     assert found["last_layer"] == {"updated_maximally": True, "initialised_maximally": True}
     assert found["blows_up"] == []
+    assert all(layer.keys() == {"weight", "r", "updated_maximally"} for layer in found["layers"])
 
 
 @pytest.mark.parametrize("body", BODIES)

@@ -60,6 +60,11 @@ def _letter(letter: str) -> str:
     return latex_name(name) + " " if name != letter else letter
 
 
+def between(factors: Sequence[str]) -> str:
+    """A dot where a factor, beside the one before it, would be read as more digits of a number."""
+    return r" \cdot " if any(f.lstrip("{")[:1].isdigit() for f in factors[1:]) else r" \, "
+
+
 def renamed(name: str, names: Mapping[str, str]) -> str:
     """An identifier as `names` has it in LaTeX, or else as it is written anyway."""
     return f"{{{names[name]}}}" if name in names else latex_name(name)
@@ -128,11 +133,7 @@ class Latex(Notation):
         return self.member(base, [index[:-1]] if index else [])
 
     def times(self, factors: Sequence[str]) -> str:
-        return (
-            r" \, ".join(factors)
-            if not any(f[:1].isdigit() for f in factors[1:])
-            else r" \cdot ".join(factors)
-        )
+        return between(factors).join(factors)
 
     def fraction(self, above: Written, below: Written) -> Written:
         return rf"\frac{{{above[0]}}}{{{below[0]}}}", POWER

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tpc.derive.formula import Equation, ZFormula, ZInput
-from tpc.derive.latex import RELATIONS, Latex, latex_ranges, latex_rule, renamed
+from tpc.derive.latex import RELATIONS, Latex, between, latex_ranges, latex_rule, renamed
 from tpc.derive.line_breaks import FACTOR, TERM, broken, measured
 from tpc.derive.notation import POWER, PRODUCT, Written
 from tpc.derive.sites import FormulaScope
@@ -36,8 +36,7 @@ class BreakableLatex(Latex):
         return renamed(name, self.names)
 
     def times(self, factors: Sequence[str]) -> str:
-        joint = r" \cdot " if any(f[:1].isdigit() for f in factors[1:]) else r" \, "
-        return f"{joint}{FACTOR}".join(factors)
+        return f"{between(factors)}{FACTOR}".join(factors)
 
     def fraction(self, above: Written, below: Written) -> Written:
         if max(measured(above[0])[0], measured(below[0])[0]) <= WIDEST_FRACTION:

@@ -20,6 +20,7 @@ from tpc.display.markup import Markup, element, escaped
 
 LEAF = re.compile(r"<(mi|mn|mo|mtext|mspace)\b[^>]*>.*?</\1>|<[^>]*>|[^<]+", re.DOTALL)
 BARE = re.compile(r"&[#\w]+;|[0-9.]+|\s+|[^\s0-9.&]")
+DIGIT = re.compile(r"(?:<msup>|<mrow>)*[0-9]")  # of a number, or of the base of a power
 MINUS = {"-": "−"}
 
 
@@ -102,9 +103,7 @@ class MathML(Notation):
         return printed_by_sympy(value, self), strength(value, SUM, PRODUCT, POWER, ATOM)
 
     def times(self, factors: Sequence[str]) -> str:
-        between = (
-            operator("·") if any(f[:1].isdigit() for f in factors[1:]) else tag("mspace", width="0.17em")
-        )
+        between = operator("·") if any(map(DIGIT.match, factors[1:])) else tag("mspace", width="0.17em")
         return row(between.join(factors))
 
     def fraction(self, above: Written, below: Written) -> Written:

@@ -38,7 +38,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError, TpcError
 from tpc.expand.arrange import split_loops, without_duplicates
 from tpc.expand.chance import NO_GROUPS, RANDOM, Chance, join
-from tpc.expand.growth import GrowsError, SmallError, UnstableError
+from tpc.expand.growth import SmallError, UnstableError
 from tpc.expand.of_spectra import require_same_sizes
 from tpc.expand.orders import Orders, SeriesTerm, key, orders
 from tpc.expand.random_start import Initial, initial_program, without_initial
@@ -210,10 +210,7 @@ class _Terms:
         self.op = op
         name = op.out.name
         wanted = self.known.wanted(name)
-        try:
-            terms = self.known.terms(op, self.known.cuts[name], self.expander)
-        except GrowsError as error:
-            raise UnstableError(op, error.value or op.out, error.power, error.function) from None
+        terms = self.known.terms(op, self.known.cuts[name], self.expander)
         for p in [*wanted, *([F0] if name in self.outputs and F0 not in wanted else [])]:
             yield from self._term(op, TermName(name, p), [term for term in terms if term.power == p])
 

@@ -44,10 +44,9 @@ class SpectralArrays:
             nonlocal taken
             found = []
             for ranges, _ in terms:
-                counts = [count.constant for _, count in ranges]
-                if None in counts:
-                    raise NotGramError("the number of a table's vectors depends on an index")
-                found.append(tuple(engine.axes.axis(taken + k, n or 0) for k, n in enumerate(counts)))
+                # numbers: loops that they depend on are written out (`tpc.gram.boxes`)
+                counts = [count.const for _, count in ranges]
+                found.append(tuple(engine.axes.axis(taken + k, n) for k, n in enumerate(counts)))
                 taken += len(counts)
             return tuple(found)
 

@@ -10,7 +10,6 @@ from fractions import Fraction
 
 from tpc.core.expr import (
     HALF,
-    MINUS_ONE,
     ONE,
     ZERO,
     Add,
@@ -98,7 +97,7 @@ def _of_product(x: Mul) -> Expr:
     for factor in x.factors:
         match factor:
             case Call("sigmoid", (s,)) if is_vector(s):
-                rest = add(ONE, mul(MINUS_ONE, factor))
+                rest = add(ONE, neg(factor))
                 if factor in factors and rest in factors:
                     factors.remove(factor)
                     factors[factors.index(rest)] = mul(Number(Fraction(1, 4)), call(SLOPE, mul(HALF, s)))

@@ -36,9 +36,11 @@ def _mean_of(engine: Covariances, ref: Ref, site: Box) -> Expr:
 
 
 def _hats(engine: Covariances, x: Ref, a: Box, first: MatMul, z: Ref, b: Box, second: MatMul) -> Expr:
-    """`Cov(Ẑ^{Wx}, Ẑ^{Wz}) = σ² E x·z`, times ρ for the transpose; 0 for different matrices."""
-    if first.matrix.name != second.matrix.name or first.transposed != second.transposed:
-        return ZERO
+    """`Cov(Ẑ^{Wx}, Ẑ^{Wz}) = σ² E x·z`, times ρ for the transpose.
+
+    Products with different matrices, or sides, are told apart before.
+    """
+    assert (first.matrix.name, first.transposed) == (second.matrix.name, second.transposed)
     at, by = a.at(x.index), b.at(z.index)
     one, two = (substitute(Value(op.matrix, False), where) for op, where in ((first, at), (second, by)))
     assert isinstance(one, Value)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from tpc.core.expr import Ref
 from tpc.core.printer import as_written
 from tpc.core.program import Program
+from tpc.diagnostics.catalogue.words import counted
 from tpc.expand.arrange import without_duplicates
 from tpc.gram import (
     Closed,
@@ -71,8 +72,7 @@ def try_covariances(program: Program, options: Options) -> CovariancesPlan | Ref
         return Refusal(f"gram would take {shown_seconds(compiling)} to compile")
     taken = plan.seconds + seconds_of_compiling(plan.covariances)
     if not plan.exact and taken > SECONDS:
-        integrals = plan.covariances.integrals
-        return Refusal(f"gram would take {shown_seconds(taken)}, {integrals} expectations by quadrature")
+        return Refusal(f"gram would take {shown_seconds(taken)}, {_integrals(plan)}")
     return plan
 
 
@@ -105,10 +105,14 @@ def too_long(plan: CovariancesPlan) -> None:
     compiling = seconds_of_compiling(plan.covariances)
     if plan.covariances.integrals and (plan.seconds > LONGEST or compiling > COMPILING):
         raise UnrepresentableError(
-            f"{plan.covariances.integrals} expectations by quadrature, over {_dimensions(plan)} Gaussians at "
-            f"most, would take {shown_seconds(plan.seconds)} to evaluate, of {plan.covariances.entries:,} "
-            f"entries of arrays in all, and {shown_seconds(compiling)} to compile"
+            f"{_integrals(plan)}, over {_dimensions(plan)} Gaussians at most, would take "
+            f"{shown_seconds(plan.seconds)} to evaluate, of {plan.covariances.entries:,} entries of arrays "
+            f"in all, and {shown_seconds(compiling)} to compile"
         )
+
+
+def _integrals(plan: CovariancesPlan) -> str:
+    return f"{counted(plan.covariances.integrals, 'expectation', 'expectations')} by quadrature"
 
 
 def _dimensions(plan: CovariancesPlan) -> int:
@@ -118,7 +122,9 @@ def _dimensions(plan: CovariancesPlan) -> int:
 
 def _described(covariances: CovarianceProgram) -> str:
     closed = sum(isinstance(p.formula, Closed) for d in covariances.definitions for p in d.pieces)
-    why = f"all outputs follow from covariances, in {len(covariances.definitions)} arrays"
+    why = (
+        f"all outputs follow from covariances, in {counted(len(covariances.definitions), 'array', 'arrays')}"
+    )
     if closed:
         why += f" with {closed} Gaussian expectation{'s' * (closed > 1)} in closed form"
     if covariances.integrals:

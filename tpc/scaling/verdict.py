@@ -128,10 +128,9 @@ class Verdict:
             size = "–" if not self.stable else "0" if layer.r is None else power_of_n(-layer.r)
             most = "updated maximally" if self.stable and layer.updated_maximally else ""
             rows.append((layer.weight, *powers, size, most))
-        widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return [
-            "  "
-            + "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]]).rstrip()
+            f"  {'  '.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))}".rstrip()
             for row in rows
         ]
 
