@@ -12,6 +12,7 @@ import tpc
 from tpc.cli.main import main
 from tpc.emit.module import emit_vectors
 from tpc.pipeline import print_stage
+from tpc.plan.make_plan import make_plan
 from tpc.plan.options import Options
 
 STRUCTURES = Path(__file__).parents[1] / "emit" / "structures"
@@ -205,3 +206,16 @@ def test_a_copy_of_a_plan_is_emitted_alike(name, copied):
     other = copied(plan)
     for whole, again in ((None, None), (plan.structure.longest_loop(), other.structure.longest_loop())):
         assert emit_vectors(other, again) == emit_vectors(plan, whole)
+
+
+def test_covariances_are_tried_for_coefficients_that_take_long(monkeypatch):
+    """Longer than the bound: of 60 vectors, two are looked at."""
+    program = tpc.parse(
+        "width n\ndim N = 60\nmatrix W : n x n ~ N(0, 1/n)\nvector u[k < N] : n ~ N(0, 1)\n"
+        "x[i] = W @ u[i] for i < N\ny = W @ x[0]\noutput a = mean(x[0]*x[1]) + mean(y^2)\n"
+    )
+    plan = make_plan(program, Options())
+    assert plan.method == "linear"
+    for bound, method in ((plan.seconds, "linear"), (plan.seconds * 0.99, "gram")):
+        monkeypatch.setattr("tpc.plan.make_plan.LONG", bound)
+        assert make_plan(program, Options()).method == method

@@ -122,9 +122,8 @@ def _dimensions(plan: CovariancesPlan) -> int:
 
 def _described(covariances: CovarianceProgram) -> str:
     closed = sum(isinstance(p.formula, Closed) for d in covariances.definitions for p in d.pieces)
-    why = (
-        f"all outputs follow from covariances, in {counted(len(covariances.definitions), 'array', 'arrays')}"
-    )
+    arrays = counted(len(covariances.definitions), "array", "arrays")
+    why = f"all outputs follow from covariances, in {arrays}"
     if closed:
         why += f" with {closed} Gaussian expectation{'s' * (closed > 1)} in closed form"
     if covariances.integrals:
