@@ -24,7 +24,7 @@ from tpc.emit.module import emit_vectors, source_of_a_repeat
 from tpc.evaluate.aim import Aim
 from tpc.evaluate.fit import fit_in_memory, of_checks
 from tpc.evaluate.initial import Start
-from tpc.evaluate.jumps import WITHOUT_LIMIT, Watched, require_sizes, without_limit
+from tpc.evaluate.jumps import WITHOUT_LIMIT, require_sizes, without_limit
 from tpc.evaluate.output_functions import at_points, functions_of
 from tpc.evaluate.remarks import reasons, without_use
 from tpc.evaluate.result import DivergedError, Outcome, Result
@@ -319,7 +319,7 @@ class Evaluator:
 
     def _outcomes(self, stage: Stage, given: Mapping[str, np.ndarray]) -> dict[str, Outcome]:
         """In the program's order; jit sorts by name. Those without a finite error have a reason."""
-        watched = Watched.of(stage)
+        watched = stage.watched
         require_sizes(self.program, self.whole, watched, given)
         jumps = without_limit(self.program, self.whole, watched, given)
         why, ordered = reasons(stage.claims), {name: stage.found[name] for name in self.program.reported}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from tpc.core.program import Output, Program, instructions
 from tpc.core.traverse import used_refs
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
-
-if TYPE_CHECKING:
-    from tpc.evaluate.stages import Stage
 
 VANISHING = 1e-12  # of a mean square, relative to the largest
 # the error of a mean square, relative to it, from which it is not told from 0 (what vanishes is biased)
@@ -51,12 +48,6 @@ class Watched:
     claims: Mapping[str, Any]
     # by quadrature: the evaluations at the points that check it, each with outputs by name
     checks: Sequence[Mapping[str, Any]] = ()
-
-    @staticmethod
-    def of(stage: Stage) -> Watched:
-        repeats = stage.plan.checks[1]
-        checks = [outputs for outputs, _ in stage.kept.ordered[1:]] if repeats else []
-        return Watched(max(stage.repeats, repeats), stage.found, stage.of_checks, checks)
 
     def larger(self, output: Output, sizes: np.ndarray) -> np.ndarray:
         """Which of these are far larger at the points that check a quadrature: of all else these decide."""

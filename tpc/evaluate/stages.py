@@ -16,6 +16,7 @@ import numpy as np
 from tpc.evaluate.aim import Aim, added, beginning, following, missed, seconds, shortfall
 from tpc.evaluate.checkpoint import EvaluationCheckpoint
 from tpc.evaluate.fit import Fitted, fit_in_memory, growth
+from tpc.evaluate.jumps import Watched
 from tpc.evaluate.long_repeats import LongRepeats, Rounds
 from tpc.evaluate.remarks import not_looked_at, remarks, rounding_notes
 from tpc.evaluate.side_by_side import compute
@@ -51,6 +52,13 @@ class Stage:
     interrupted: bool = False
     # on what was done
     notes: tuple[str, ...] = ()
+
+    @property
+    def watched(self) -> Watched:
+        """What is found of what a run only looks at, at the points that check a quadrature, too."""
+        repeats = self.plan.checks[1]
+        checks = [outputs for outputs, _ in self.kept.ordered[1:]] if repeats else []
+        return Watched(max(self.repeats, repeats), self.found, self.of_checks, checks)
 
 
 @dataclass(frozen=True)
