@@ -49,13 +49,14 @@ def test_one_step_of_a_table_is_kept() -> None:
     assert all(str(op.table) == "W_moved[3]" for op in last)
 
 
-WAITING = """
+GROWING = """
 width n
 vector u : n ~ N(0, 1)
 table A[0] : n x n = 0
 for t < 3:
     table A[t+1] : n x n = A[t] + outer(u, u)
-s = mean((A[3] @ u)^2)
+"""
+WAITING = f"""{GROWING}s = mean((A[3] @ u)^2)
 x[t] = s*(A[t] @ u) for t < 4
 output q[t] = mean(x[t]*u) for t < 4
 """
@@ -68,14 +69,8 @@ def test_what_needs_the_last_step_waits_for_it() -> None:
     assert kept_tables(read_while_there(tpc.parse(WAITING.replace("s*(A", "2*(A")))) == []
 
 
-CHAIN = """
-width n
-vector u : n ~ N(0, 1)
-table A[0] : n x n = 0
-for t < 3:
-    table A[t+1] : n x n = A[t] + outer(u, u)
-x[t] = A[t] @ u for t < 4
-{more}output q = mean(x[3]*u)
+CHAIN = f"""{GROWING}x[t] = A[t] @ u for t < 4
+{{more}}output q = mean(x[3]*u)
 """
 
 
