@@ -230,9 +230,7 @@ class Body:
         comment = self.comments.of(op, nest, dot=far is not None)
         frame.statements.append(Assign((out, grown), value, comment))
         if index:
-            frame.statements.append(
-                Assign((near.name,), py.call("replaced", py.name(near.name), py.name(grown), *index))
-            )
+            frame.statements.append(Assign((near.name,), py.call("family", py.name(grown))))
         frame.changes(near)
 
     def _bases(self, chain: BasisChain | None, index: Sequence[Py]) -> Py:

@@ -14,13 +14,15 @@ BLOCK, BLOCKS = 128, 8
 class Basis(NamedTuple):
     """Orthonormal directions that a matrix has met, in blocks of rows.
 
-    Beside each is what the matrix, but for a factor, sends it to.
+    Beside each is what the matrix, but for a factor, sends it to. Of a family of matrices it has those of
+    all, so that one of them (`at`) can be read and written where they are.
     """
 
     p: tuple  # of [..., rows, M]: the directions, 0 where not met yet
     g: tuple  # of [..., rows, M]: their images, standard Gaussians where not met yet
     count: jax.Array  # [...]: how many directions have been met
     lost: jax.Array  # [...]: the greatest relative norm of a component that was dropped
+    at: tuple = ()  # the index of the matrix that is meant, () for one that is in no family
 
 
 def basis(gaussians, *axes, size=None):
@@ -38,39 +40,67 @@ def basis(gaussians, *axes, size=None):
 
 def starts(basis):
     """Where the blocks of a basis begin, and where the last one ends."""
-    return [0, *np.cumsum([p.shape[0] for p in basis.p]).tolist()]
+    return [0, *np.cumsum([p.shape[-2] for p in basis.p]).tolist()]
 
 
-def coordinates(basis, rows, wx):
-    """The inner products of wx/weights, [M] or [M, B], with `rows` of a basis, by blocks.
+def selected(basis, array):
+    """What an array of a basis has of the matrix that is meant."""
+    return array[basis.at] if basis.at else array
 
-    Those of blocks that are not begun are 0.
+
+def replaced(basis, array, value):
+    """Such an array with what it has of that matrix replaced."""
+    return array.at[basis.at].set(value) if basis.at else value
+
+
+def along(basis, turn, state):
+    """What `turn` makes of `state`, block after block, of those that are begun.
+
+    turn(k, state) is of block k of the directions, or of their images. One condition a block: what it does
+    with a block, it does while that is in the cache.
     """
-    found = [rows[0] @ wx]
-    for block, start in list(zip(rows, starts(basis), strict=False))[1:]:
-        nothing = jnp.zeros((len(block), *wx.shape[1:]), wx.dtype)
-        found.append(
-            lax.cond(basis.count > start, lambda block=block: block @ wx, lambda nothing=nothing: nothing)
-        )
-    return found
+    count = selected(basis, basis.count)
+    for k, start in enumerate(starts(basis)[:-1]):
+        if k == 0:
+            state = turn(0, state)
+        else:
+            state = lax.cond(count > start, lambda state, k=k: turn(k, state), lambda state: state, state)
+    return state
+
+
+def spanned(coordinates, rows):
+    """The vector, [M] or [B, M], with coordinates [rows] or [rows, B] on `rows` [rows, M]."""
+    if coordinates.ndim == 2 and coordinates.shape[1] <= 8:
+        # turned before the product: in it, that is half as fast for few vectors
+        return jnp.stack([coordinates[:, k] for k in range(coordinates.shape[1])]) @ rows
+    return coordinates.T @ rows
 
 
 def combination(basis, rows, found):
     """The vector, [M] or [B, M], with the coordinates `found` on `rows` of a basis."""
-    # transposed before the product, not in it, which is half as fast
-    found = [lax.optimization_barrier(c.T) for c in found]
-    total = found[0] @ rows[0]
-    for c, block, start in list(zip(found, rows, starts(basis), strict=False))[1:]:
-        total = lax.cond(
-            basis.count > start, lambda total, c=c, block=block: total + c @ block, lambda total: total, total
-        )
-    return total
+    nothing = jnp.zeros((*found[0].shape[1:], rows[0].shape[-1]), rows[0].dtype)
+    return along(basis, lambda k, total: total + spanned(found[k], selected(basis, rows[k])), nothing)
 
 
 def projected(chain, x, weights):
-    """The coordinates of x, [M] or [B, M], on the bases of `chain`, and what is left of x."""
-    found = [coordinates(b, b.p, (x * weights).T) for b in chain]
-    return found, x - sum(combination(b, b.p, c) for b, c in zip(chain, found, strict=True))
+    """The coordinates of x, [M] or [B, M], on the bases of `chain`, by blocks, and what is left of x.
+
+    Those of blocks that are not begun are 0.
+    """
+    wx, rest, all_found = x * weights, x, []
+    for b in chain:
+
+        def turn(k, state, b=b):
+            """What block k has of x."""
+            rest, found = state
+            block = selected(b, b.p[k])
+            c = block @ wx.T
+            return rest - spanned(c, block), (*found[:k], c, *found[k + 1 :])
+
+        nothing = tuple(jnp.zeros((block.shape[-2], *wx.shape[:-1]), wx.dtype) for block in b.p)
+        rest, found = along(b, turn, (rest, nothing))
+        all_found.append(list(found))
+    return all_found, rest
 
 
 def meet(chain, x, weights, tolerance):
@@ -88,19 +118,23 @@ def meet(chain, x, weights, tolerance):
     if capacity == 0:
         return found, chain, rest, 0
     new = size > tolerance**2 * scale
-    room = last.count < capacity
+    count = selected(last, last.count)
+    room = count < capacity
     met = new & room
     norm = jnp.sqrt(jnp.where(met, size, 1))
-    slot = jnp.where(met, last.count, capacity)
+    slot = jnp.where(met, count, capacity)
     found[-1] = [
         c + jnp.where(start + jnp.arange(len(c)) == slot, norm, 0)
         for c, start in zip(found[-1], starts(last), strict=False)
     ]
     dropped = lax.stop_gradient(jnp.where(new & ~room, size / jnp.where(scale > 0, scale, 1), 0))
-    lost = jnp.maximum(last.lost, jnp.sqrt(dropped))
     direction = rest / norm
-    rows = written(last, last.p, direction[None], slot[None])
-    return found, (*chain[:-1], Basis(rows, last.g, last.count + met, lost)), direction, slot
+    grown = last._replace(
+        p=written(last, last.p, direction[None], slot[None]),
+        count=replaced(last, last.count, count + met),
+        lost=replaced(last, last.lost, jnp.maximum(selected(last, last.lost), jnp.sqrt(dropped))),
+    )
+    return found, (*chain[:-1], grown), direction, slot
 
 
 def written(basis, blocks, rows, slots):
@@ -110,17 +144,26 @@ def written(basis, blocks, rows, slots):
     """
     out = []
     for block, start in zip(blocks, starts(basis), strict=False):
-        own = jnp.where(slots >= start, slots - start, len(block))
-        out.append(block.at[own].set(rows, mode="drop"))
+        places = jnp.where(slots >= start, slots - start, block.shape[-2])
+        out.append(block.at[(*basis.at, places)].set(rows, mode="drop"))
     return tuple(out)
 
 
 def rows_at(basis, blocks, slots):
-    """The rows [B, M] of the blocks of a basis at `slots`, 0 for those beyond the last one."""
+    """The rows [B, M] of the blocks of a basis at `slots`, 0 for those beyond the last one.
+
+    By conditions: what is read of blocks in the same step as they are written would be read from copies.
+    """
     out = jnp.zeros((len(slots), blocks[0].shape[-1]), blocks[0].dtype)
     for block, start in zip(blocks, starts(basis), strict=False):
-        own = jnp.where(slots >= start, slots - start, len(block))
-        out = out + block.at[own].get(mode="fill", fill_value=0)
+        here = (slots >= start) & (slots < start + block.shape[-2])
+        index = (*basis.at, jnp.where(here, slots - start, block.shape[-2]))
+        out = lax.cond(
+            jnp.any(here),
+            lambda out, block=block, index=index: out + block.at[index].get(mode="fill", fill_value=0),
+            lambda out: out,
+            out,
+        )
     return out
 
 
@@ -132,12 +175,17 @@ def images_of(far, zhat, rows, ratio, weights, freed):
     that (`freed`, the weights of the points of images, not None). So Wᵀ is the transpose of W on every sample
     (conditioning, Bolthausen 2014), and by Stein's lemma the known part is Ż.
     """
-    parts = [coordinates(b, b.g, ratio * (rows * weights).T) for b in far]
-    if freed is not None:
-        chance = [coordinates(b, b.p, (zhat * freed).T) for b in far]
-        parts = jax.tree.map(jnp.subtract, parts, chance)
-    zdot = sum(combination(b, b.p, c) for b, c in zip(far, parts, strict=True))
-    return zhat + zdot
+    known, by_chance = ratio * (rows * weights), None if freed is None else zhat * freed
+    for b in far:
+
+        def turn(k, image, b=b):
+            """With the inner products with what block k was sent to."""
+            block = selected(b, b.p[k])
+            c = selected(b, b.g[k]) @ known.T
+            return image + spanned(c if freed is None else c - block @ by_chance.T, block)
+
+        zhat = along(b, turn, zhat)
+    return zhat
 
 
 def multiply(near, far, x, scale, ratio, weights, tolerance, freed=None):
@@ -158,12 +206,12 @@ def multiply(near, far, x, scale, ratio, weights, tolerance, freed=None):
 
 def member(chain, *index):
     """The bases of one matrix of a family."""
-    return jax.tree.map(lambda a: a[index], chain)
+    return tuple(b._replace(at=index) for b in chain)
 
 
-def replaced(chain, part, *index):
-    """The bases of a family with those of one matrix replaced."""
-    return jax.tree.map(lambda a, b: a.at[index].set(b), chain, part)
+def family(chain):
+    """The bases of the family that those of one matrix are in."""
+    return tuple(b._replace(at=()) for b in chain)
 
 
 def interleaved(*counts):

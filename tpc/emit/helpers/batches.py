@@ -4,7 +4,16 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from tpc.emit.helpers.bases import Basis, combination, images_of, projected, rows_at, starts, written
+from tpc.emit.helpers.bases import (
+    combination,
+    images_of,
+    projected,
+    replaced,
+    rows_at,
+    selected,
+    starts,
+    written,
+)
 
 
 # ---- copied
@@ -92,28 +101,30 @@ def meet_all(chain, xs, weights, tolerance):
     found, rest = projected(chain, xs, weights)
     scale = jnp.sum(xs * weights * xs, axis=1)
     last = chain[-1]
-    capacity = starts(last)[-1]
+    capacity, count = starts(last)[-1], selected(last, last.count)
     rows = directions(rest, *lax.stop_gradient((chain, tolerance**2 * scale)), weights, tolerance)
     there = jnp.any(rows, axis=1)
-    slots = last.count + jnp.cumsum(there, dtype=jnp.int32) - there
+    slots = count + jnp.cumsum(there, dtype=jnp.int32) - there
     met = there & (slots < capacity)
     slots = jnp.where(met, slots, capacity)
-    own = jnp.tril((rest * weights) @ rows.T)
-    without = lax.stop_gradient(jnp.sum(jnp.where(met, 0, own) ** 2, axis=1) / jnp.where(scale > 0, scale, 1))
-    lost = jnp.maximum(last.lost, jnp.sqrt(jnp.max(jnp.where(without > tolerance**2, without, 0))))
-    grown = Basis(
-        written(last, last.p, rows, slots), last.g, last.count + jnp.sum(met, dtype=jnp.int32), lost
+    new = jnp.tril((rest * weights) @ rows.T)
+    without = lax.stop_gradient(jnp.sum(jnp.where(met, 0, new) ** 2, axis=1) / jnp.where(scale > 0, scale, 1))
+    lost = jnp.sqrt(jnp.max(jnp.where(without > tolerance**2, without, 0)))
+    grown = last._replace(
+        p=written(last, last.p, rows, slots),
+        count=replaced(last, last.count, count + jnp.sum(met, dtype=jnp.int32)),
+        lost=replaced(last, last.lost, jnp.maximum(selected(last, last.lost), lost)),
     )
-    return found, jnp.where(met, own, 0), (*chain[:-1], grown), rows, slots
+    return found, jnp.where(met, new, 0), (*chain[:-1], grown), rows, slots
 
 
 def multiply_all(near, far, xs, scale, ratio, weights, tolerance, freed=None):
     """`multiply` for the rows of `xs` [B, M], one after the other."""
-    found, own, near, rows, slots = meet_all(near, xs, weights, tolerance)
+    found, coordinates, near, rows, slots = meet_all(near, xs, weights, tolerance)
     last = near[-1]
     zhat = rows_at(last, last.g, slots)
     new = images_of(far, zhat, rows, ratio, weights, freed)
     if far:
         near = (*near[:-1], last._replace(g=written(last, last.g, new, slots)))
     old = sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True))
-    return scale * (old + own @ new), near
+    return scale * (old + coordinates @ new), near
