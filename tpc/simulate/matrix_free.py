@@ -156,7 +156,7 @@ def multiply_members(
         at = [a.reshape(()) for a in arrays]
         own, other = (bases.member(c, *at) if at else c for c in (near, far))
         y, own = asked.product(xs.reshape(-1, xs.shape[-1]), own, other, at, transposed=transposed)
-        near = bases.replaced(near, own, *at) if at else own
+        near = bases.family(own)
         return y.reshape(*xs.shape[:-1], -1), near
     lengths = [max([xs.shape[axis], *(a.shape[axis] for a in arrays if a.ndim == rank)]) for axis in along]
     shape = list(xs.shape)
@@ -176,7 +176,7 @@ def multiply_members(
         x, *at = part
         own, other = bases.member(near, *at), bases.member(far, *at)
         y, own = asked.product(x, own, other, at, transposed=transposed)
-        return bases.replaced(near, own, *at), y
+        return bases.family(own), y
 
     flat = moved.reshape(math.prod(lengths), math.prod(rest), -1)
     near, y = lax.scan(one, near, (flat, *places))
