@@ -36,8 +36,9 @@ def numbers(count):
     """Values and errors of programs of all kinds of points, on so many devices (None: as without the
     option)."""
     program, inputs = two_layers(20)
+    sobol = program.compile(samples=SAMPLES, repeats=2)
     runs = {
-        "sobol": (program.compile(samples=SAMPLES, repeats=2), inputs),
+        "sobol": (values_only(sobol) if count == 3 else sobol, inputs),  # rounding is looked at on 8
         "uneven and of low rank": (values_only(program.compile(samples=101, repeats=2, max_rank=3)), inputs),
         "linear": (tpc.load(PROGRAMS / "matrices/wishart.tp").compile(), {}),
         "grids": (tpc.load(PROGRAMS / "paper/thm_6_1.tp").compile(), {}),
