@@ -71,6 +71,13 @@ def test_lines(text, monkeypatch):
         everything(text)
 
 
+def test_the_last_closed_form_may_be_asked_for_first(monkeypatch):
+    monkeypatch.setattr("tpc.derive.gaussian.MAX_OPERATIONS", 60)
+    limit = tpc.parse(programs.chain(2 * DEPTH, step="relu(W @ {x})")).derive()
+    with little_room():
+        assert limit.closed["q"] * 2 ** (2 * DEPTH) == 1
+
+
 @pytest.mark.parametrize(
     ("net", "uses"),
     GROWING,
