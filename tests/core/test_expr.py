@@ -126,7 +126,7 @@ def parsed(text):
     ).phi
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(expressions())
 def test_what_is_printed_is_parsed_as_the_same(x):
     text = print_expr(x)
@@ -166,7 +166,7 @@ def point(seed, t=1):
     }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(expressions(depth=3), st.integers(0, 2))
 def test_rebuilding_and_replacing_change_no_value(x, t):
     at = point(3, t)

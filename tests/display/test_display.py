@@ -90,7 +90,7 @@ def held():
         "kernel": kernels.ntk,
         "outcome": result["m"],
         "sweep": evaluator.sweep({"eta": np.linspace(0.1, 0.5, 2)}),
-        "corrections": program.corrections(),
+        "corrections": program.corrections(samples=132, repeats=2),
         "verdict": tpc.load(PROGRAMS / "paper/thm_6_4_network.tp").scale(),
         "sampled": tpc.load(PROGRAMS / "paper/thm_6_4.tp").compile(samples=64).plan,
     }

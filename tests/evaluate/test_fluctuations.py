@@ -98,8 +98,14 @@ def test_a_part_of_the_coordinates_is_enough(place: str) -> None:
         run(f"output q = mean(sign({place})*w)")
 
 
-@pytest.mark.parametrize("scalar", ["mean(u*v)", "mean(tanh(u))"])
-@pytest.mark.parametrize("output", ["a*sign(b)", "mean(a*w*sign(b*w))", "a*step(b) + b*step(-a)"])
+@pytest.mark.parametrize(
+    ("output", "scalar"),
+    [
+        ("a*sign(b)", "mean(u*v)"),
+        ("mean(a*w*sign(b*w))", "mean(tanh(u))"),
+        ("a*step(b) + b*step(-a)", "mean(u*v)"),
+    ],
+)
 def test_means_of_the_same_are_one_number_whatever_their_names(output: str, scalar: str) -> None:
     """Then these do not jump; with another number beside the jump they do."""
     assert run(f"a = {scalar}\nb = {scalar}\noutput q = {output}").outputs["q"].value == 0
@@ -107,8 +113,15 @@ def test_means_of_the_same_are_one_number_whatever_their_names(output: str, scal
         run(f"a = 1 + mean(u*w)\nb = {scalar}\noutput q = {output}")
 
 
-@pytest.mark.parametrize("factor", ["2", "mean(u^2)", "c", "mean(exp(u))*c"])
-@pytest.mark.parametrize("scalar", ["mean(u)", "(mean(u^2) - 1)"])
+@pytest.mark.parametrize(
+    ("factor", "scalar"),
+    [
+        ("2", "mean(u)"),
+        ("mean(u^2)", "(mean(u^2) - 1)"),
+        ("c", "(mean(u^2) - 1)"),
+        ("mean(exp(u))*c", "mean(u)"),
+    ],
+)
 def test_what_multiplies_a_vector_of_a_fluctuation_does_not_hide_it(factor: str, scalar: str) -> None:
     body = f"h = W @ ({scalar}*v)\noutput q = mean(sign({factor}*h)*(W @ v))"
     with pytest.raises(tpc.TpcError, match="TP809"):

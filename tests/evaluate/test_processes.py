@@ -1,14 +1,15 @@
 """Several processes on one machine work as one."""
 
-import os
+import io
 import shutil
-import subprocess
 import sys
+from contextlib import redirect_stdout
 
 import pytest
 
 from tests.evaluate.programs import TWO_LAYERS
-from tests.processes import ROOT, together
+from tests.processes import together
+from tpc.cli.main import main
 
 RUN = [
     sys.executable,
@@ -17,9 +18,9 @@ RUN = [
     "run",
     str(TWO_LAYERS),
     "--set",
-    "T=10",
+    "T=4",
     "--samples",
-    "512",
+    "128",
     "--repeats",
     "4",
 ]
@@ -27,9 +28,9 @@ RUN = [
 
 @pytest.fixture(scope="module")
 def alone():
-    return subprocess.run(
-        RUN, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    ).stdout
+    with redirect_stdout(io.StringIO()) as printed:
+        assert main(RUN[3:]) == 0
+    return printed.getvalue()
 
 
 def test_two_processes_print_what_one_does_and_once(alone):

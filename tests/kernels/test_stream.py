@@ -111,7 +111,7 @@ def failed(number):
 
 def test_killed_and_resumed_from_the_command_line(tmp_path, capsys):
     (tmp_path / "net.tp").write_text(TEXT.replace("5", "40"))
-    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((1200, 40)))
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((900, 40)))
     command = [
         "kernel",
         str(tmp_path / "net.tp"),
@@ -138,7 +138,7 @@ def test_killed_and_resumed_from_the_command_line(tmp_path, capsys):
     assert manifest.exists()
     for name in ("k.npy", "whole.npy"):
         assert main([*command, str(tmp_path / name)]) == 0
-        assert json.loads(capsys.readouterr().out)["shape"] == [1200, 1200]
+        assert json.loads(capsys.readouterr().out)["shape"] == [900, 900]
     assert (tmp_path / "k.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
     assert main([*command, str(tmp_path / "k.npy")]) == 2
     assert "TP606" in capsys.readouterr().err

@@ -4,6 +4,7 @@ derivative form of ZDot.
 Independent of tpc: the recursion is written out below, the derivatives by symbol are taken by JAX.
 """
 
+from functools import cache
 from pathlib import Path
 
 import jax
@@ -120,21 +121,32 @@ def outputs(xi, y, back, count):
     return np.array(f)
 
 
+def drawn(seed):
+    """Inputs xi and y."""
+    random = np.random.default_rng(seed)
+    return random.uniform(0.5, 1.2, STEPS) * random.choice([-1, 1], STEPS), random.uniform(-1, 1, STEPS)
+
+
+@cache
+def expected_outputs(seed, back, count):
+    with jax.enable_x64(True):
+        return outputs(*drawn(seed), back, count)
+
+
+@cache
+def evaluator(name):
+    return values_only(tpc.load(PROGRAMS / name).compile(samples=1 << 14))
+
+
 @pytest.mark.parametrize(("name", "back"), [("thm_6_3.tp", 0), ("thm_6_4.tp", 1)])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_tp4_two_hidden_layers_three_steps(name, back, seed):
-    random = np.random.default_rng(seed)
-    xi, y = random.uniform(0.5, 1.2, STEPS) * random.choice([-1, 1], STEPS), random.uniform(-1, 1, STEPS)
-    with jax.enable_x64(True):
-        rough, expected, other = (
-            outputs(xi, y, back, 28),
-            outputs(xi, y, back, 36),
-            outputs(xi, y, 1 - back, 36),
-        )
+    xi, y = drawn(seed)
+    rough, expected = (expected_outputs(seed, back, count) for count in (28, 36))
     own = np.abs(expected - rough)  # a bound of the quadrature's error, as it halves at least
     assert own.max() < 1e-3
-    limit = values_only(tpc.load(PROGRAMS / name).compile(samples=1 << 14))
-    found = limit({"xi": xi, "y": y}, seed=seed)["f"]
+    found = evaluator(name)({"xi": xi, "y": y}, seed=seed)["f"]
     np.testing.assert_array_less(np.abs(found.value - expected), 4 * found.stderr + own)
     # so the test tells the two theorems apart
+    other = expected_outputs(seed, 1 - back, 36)
     assert abs(other[2] - found.value[2]) > 20 * (found.stderr[2] + own[2])

@@ -1,11 +1,13 @@
 """TP4 Thm 7.4 for every program shipped: at its default inputs, finite width tends to the limit."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tpc
+from tests.values import values_only
 from tpc.expand import random_in_the_limit
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
@@ -35,14 +37,13 @@ def require_small_errors(result):
 def test_every_other_program_has_small_standard_errors_by_default():
     """Of those that need data, and of kernels, there are tests of their own."""
     for path in sorted(PROGRAMS.glob("*/*.tp")):
+        outputs = re.findall(r"^output (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        if set(outputs) == {"S", "Θ"}:
+            continue
         program = tpc.load(path)
         shown = path in SHIPPED and not random_in_the_limit(program)
-        if (
-            not shown
-            and all(given.default is not None for given in program.inputs)
-            and {output.name for output in program.outputs} != {"S", "Theta"}
-        ):
-            require_small_errors(program.compile()({}))
+        if not shown and all(given.default is not None for given in program.inputs):
+            require_small_errors(values_only(program.compile())({}))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

@@ -9,6 +9,7 @@ expectations of two signs (the arcsine law), of exponentials and of waves.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from tpc.core.functions import elementwise
@@ -34,8 +35,11 @@ def engine() -> Any:
 
 def tidy(x: Number) -> Number:
     """`x` with products multiplied out. Raises NotClosed where it grows past reading."""
-    if x.is_Rational:
-        return x
+    return x if x.is_Rational else multiplied_out(x)
+
+
+@lru_cache(maxsize=1 << 12)  # a law is made of the same few numbers again and again
+def multiplied_out(x: Number) -> Number:
     x = engine().expand(x)
     if x.count_ops() > MAX_OPERATIONS:
         raise NotClosed
