@@ -168,12 +168,19 @@ class Boxes:
         ]
 
     def _near(self, ref: Ref) -> Iterable[Box]:
-        """The sites of a family, in order, without those that are at other constant indices of one axis."""
+        """The sites of a family, in order, without those that are at other constant indices of one axis.
+
+        Of the axis that leaves the fewest.
+        """
+        found: list[tuple[list[Box], list[Box]]] = []
         for axis, i in enumerate(ref.index):
-            if isinstance(i, Affine) and i.constant is not None and (ref.name, axis) in self.by_index:
+            if isinstance(i, Affine) and not i.terms and (ref.name, axis) in self.by_index:
                 at = self.by_index[ref.name, axis]
-                return merge(at.get(None, ()), at.get(i.const, ()), key=attrgetter("number"))
-        return self.by_family.get(ref.name, ())
+                found.append((at.get(None, []), at.get(i.const, [])))
+        if not found:
+            return self.by_family.get(ref.name, ())
+        many, here = min(found, key=lambda two: len(two[0]) + len(two[1]))
+        return merge(many, here, key=attrgetter("number")) if many and here else many or here
 
 
 def may_hold(site: Box, index: tuple[Index, ...]) -> bool:
