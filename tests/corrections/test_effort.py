@@ -25,7 +25,7 @@ output b = mean(tanh(u[0])^2) + f[0]
 """
 
 
-@pytest.mark.parametrize("scalars", [1, 8])
+@pytest.mark.parametrize("scalars", [1, 12])
 def test_a_start_is_solved_for_in_as_many_turns_as_are_predicted(scalars, monkeypatch):
     program = tpc.parse(STARTED, dims={"N": scalars})
     start = require_expansion(program)
