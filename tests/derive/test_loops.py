@@ -136,7 +136,7 @@ def test_formulas_agree_with_finite_width(name: str) -> None:
         else np.asarray(float(item.default or 0))
         for item in program.inputs
     }
-    found = simulate(program, inputs, width=1024, seeds=range(12))
+    found = simulate(program, inputs, width=512, seeds=range(12))
     limit = derive(program).evaluate(inputs, samples=1 << 12)
     for output, value in limit.items():
         seeds = np.asarray(found.outputs[output])

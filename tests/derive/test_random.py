@@ -42,7 +42,7 @@ def test_factors_of_covariances(seed: int) -> None:
 def test_formulas_agree_with_finite_width(seed: int, jumps: bool) -> None:
     """Thm 7.4, with room for the O(1/n) bias; with functions that jump, ZDot is Stein's (Remark F.2)."""
     program = tpc.parse(random_program(seed, JUMPS) if jumps else random_program(seed))
-    found = simulate(program, INPUTS, width=1024, seeds=range(8)).outputs
+    found = simulate(program, INPUTS, width=512, seeds=range(8)).outputs
     for name, value in derive(program).evaluate(INPUTS, samples=1 << 13).items():
         error = found[name].std(axis=0, ddof=1) / np.sqrt(8)
         assert np.all(np.abs(found[name].mean(axis=0) - value) < 6 * error + 0.02 * (1 + np.abs(value))), name

@@ -195,17 +195,21 @@ def test_cost_follows_the_rank_that_is_met():
     assert not values_only(program.compile(samples=256, repeats=2, max_rank=3))(inputs).notes
 
 
+@functools.cache
+def last_loss(mode=None):
+    """The last loss of training, or a derivative of it, by the rate and inputs: compiled once for all."""
+    limit = types.ModuleType("limit")
+    exec(tpc.load(TRAINING).compile(samples=256, repeats=2).source, limit.__dict__)
+
+    def last(eta, inputs):
+        return limit.run({**inputs, "eta": eta}, seed=3)["loss"][0]
+
+    return jax.jit(last if mode is None else mode(last))
+
+
 @pytest.mark.parametrize("mode", [jax.jacfwd, jax.jacrev])
 @pytest.mark.parametrize("repeated", [False, True])
 def test_derivatives_of_training_on_batches(mode, repeated):
-    program = tpc.load(TRAINING)
-    inputs = data(program, np.random.default_rng(0), repeated)
-    limit = types.ModuleType("limit")
-    exec(program.compile(samples=256, repeats=2).source, limit.__dict__)
-
-    def last(eta):
-        return limit.run({**inputs, "eta": eta}, seed=3)["loss"][0]
-
-    step = 1e-5
-    difference = (last(0.5 + step) - last(0.5 - step)) / (2 * step)
-    np.testing.assert_allclose(mode(last)(0.5), difference, rtol=1e-6, atol=1e-8)
+    inputs, step = data(tpc.load(TRAINING), np.random.default_rng(0), repeated), 1e-5
+    difference = (last_loss()(0.5 + step, inputs) - last_loss()(0.5 - step, inputs)) / (2 * step)
+    np.testing.assert_allclose(last_loss(mode)(0.5, inputs), difference, rtol=1e-6, atol=1e-8)

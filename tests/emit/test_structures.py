@@ -30,7 +30,7 @@ def test_rolled_unrolled_and_finite_width_agree(path):
         if i.bound is not None
     }
     rolled, flat = (values_only(one.compile())(inputs) for one in (program, program.unroll()))
-    finite = program.simulate(inputs, width=1024, seeds=16)
+    finite = program.simulate(inputs, width=512, seeds=16)
     for name, outcome in rolled.outputs.items():
         error = np.zeros_like(outcome.value) if outcome.stderr is None else outcome.stderr
         other = np.zeros_like(outcome.value) if flat[name].stderr is None else flat[name].stderr

@@ -223,5 +223,5 @@ train f for t < T:
     update sgd(lr = eta)
 output loss
 """)
-    source = program.compile().source
+    source = program.compile(method="linear").source
     assert ".at[j[t]].add(" in source

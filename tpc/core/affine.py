@@ -56,10 +56,13 @@ class Affine:
     def substitute(self, values: Mapping[str, Affine]) -> Affine:
         if not any(v in values for v, _ in self.terms):
             return self
-        out = Affine(self.const)
-        for v, k in self.terms:
-            out = out + values.get(v, Affine.var(v)).scaled(k)
-        return out
+        if self.terms[1:]:
+            out = Affine(self.const)
+            for v, k in self.terms:
+                out = out + values.get(v, Affine.var(v)).scaled(k)
+            return out
+        ((v, k),) = self.terms
+        return values[v] if k == 1 and not self.const else values[v].scaled(k) + self.const
 
     def at(self, values: Mapping[str, int]) -> int:
         return self.const + sum(k * values[v] for v, k in self.terms)
@@ -90,14 +93,16 @@ def bounds(index: Affine, ranges: Sequence[tuple[str, Affine]]) -> tuple[int, in
 
     They may not be attained where a range may be empty.
     """
-    return (
-        (index.const, index.const)
-        if not index.terms
-        else (_extreme(index, ranges, -1), _extreme(index, ranges, 1))
-    )
+    low, high = extreme(index, ranges, -1), extreme(index, ranges, 1)
+    assert low is not None
+    assert high is not None
+    return low, high
 
 
-def _extreme(index: Affine, ranges: Sequence[tuple[str, Affine]], sign: int) -> int:
+def extreme(index: Affine, ranges: Sequence[tuple[str, Affine]], sign: int) -> int | None:
+    """The least value of `index` (sign: −1), or the greatest; None if a variable is not among `ranges`."""
+    if not index.terms:
+        return index.const
     const, terms = index.const, dict(index.terms)
     for variable, count in reversed(ranges):
         k = terms.pop(variable, 0)
@@ -105,4 +110,4 @@ def _extreme(index: Affine, ranges: Sequence[tuple[str, Affine]], sign: int) -> 
             const += k * (count.const - 1)
             for v, c in count.terms:
                 terms[v] = terms.get(v, 0) + k * c
-    return const
+    return None if any(terms.values()) else const

@@ -376,7 +376,8 @@ def walk(x: Expr) -> Iterator[Expr]:
     while stack:
         node = stack.pop()
         yield node
-        stack.extend(reversed(children(node)))
+        if parts := node.parts:
+            stack += parts[::-1]
 
 
 def values(x: Expr) -> list[Value]:
@@ -385,7 +386,9 @@ def values(x: Expr) -> list[Value]:
 
 
 def is_vector(x: Expr) -> bool:
-    return any(isinstance(node, Value) and node.vector for node in walk(x))
+    if isinstance(x, Value):
+        return x.vector
+    return any(map(is_vector, x.parts))
 
 
 def replace(x: Expr, leaf: Callable[[Expr], Expr | None]) -> Expr:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tpc.core.affine import Affine
+from tpc.core.affine import Affine, extreme
 from tpc.core.expr import Gather, Index, Ref
 from tpc.core.program import For, Instruction, MatMul, Op
 
@@ -102,16 +102,11 @@ def in_rounds(body: Sequence[Op], at: Mapping[str, int]) -> Iterator[tuple[Instr
 
 def least(index: Affine, ranges: Sequence[tuple[str, Affine]]) -> int | None:
     """The least value of `index` over `ranges` (outermost first), None if a variable is not among them."""
-    for variable, count in reversed(ranges if index.terms else ()):
-        k = index.coefficient(variable)
-        if k:
-            index = index.substitute({variable: Affine() if k >= 0 else count - 1})
-    return index.constant
+    return extreme(index, ranges, -1)
 
 
 def greatest(index: Affine, ranges: Sequence[tuple[str, Affine]]) -> int | None:
-    low = least(index.scaled(-1), ranges)
-    return None if low is None else -low
+    return extreme(index, ranges, 1)
 
 
 def may_meet(

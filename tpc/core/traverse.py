@@ -40,9 +40,12 @@ def bound_variables(x: Expr) -> frozenset[str]:
 
 def free_variables(x: Expr) -> frozenset[str]:
     """The loop variables that `x` depends on: in indices, as numbers and in counts of sums."""
-    own = union(map(index_variables, x.indices))
-    inner = union(map(free_variables, x.parts))
-    return own | (inner - {x.variable} if isinstance(x, Sum) else inner)
+    own, parts = x.indices, x.parts
+    found = union(map(index_variables, own)) if own else frozenset[str]()
+    if not parts:
+        return found
+    inner = union(map(free_variables, parts))
+    return found | (inner - {x.variable} if isinstance(x, Sum) else inner)
 
 
 def op_variables(op: Instruction) -> frozenset[str]:

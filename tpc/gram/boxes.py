@@ -6,8 +6,10 @@ The program with its sequential loops written out, every instruction over a box 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from heapq import merge
+from operator import attrgetter
 
 from tpc.core.affine import Affine
 from tpc.core.dependence import is_parallel
@@ -54,6 +56,9 @@ class Boxes:
     def __init__(self, program: Program) -> None:
         self.every: list[Box] = []
         self.by_family: dict[str, list[Box]] = {}
+        # of a family and an axis: the sites by the one index that they are at, those of several under None
+        self.by_index: dict[tuple[str, int], dict[int | None, list[Box]]] = {}
+        self.ranges: dict[tuple[str, int], set[tuple[int, int]]] = {}
         self.products: dict[tuple[str, bool], list[Box]] = {}
         self.count = 0
         self.added: set[str] = set()  # families that the pass has added to the program
@@ -72,6 +77,10 @@ class Boxes:
             raise TooDearError(f"its loops come to more than {MAX_SITES:,} instructions")
         self.every.append(site)
         self.by_family.setdefault(site.family, []).append(site)
+        for axis, (start, count) in enumerate(zip(site.starts, site.counts, strict=True)):
+            self.ranges.setdefault((site.family, axis), set()).add((start, count))
+            at = self.by_index.setdefault((site.family, axis), {})
+            at.setdefault(start if count == 1 else None, []).append(site)
         if isinstance(site.op, MatMul):
             self.products.setdefault((site.op.matrix.name, site.op.transposed), []).append(site)
         self.count += 1
@@ -136,12 +145,15 @@ class Boxes:
         count = self.whole(family, axis)
         if count in (None, 1) or isinstance(self.by_family[family][0].op, Gaussians):
             return False
-        return family in self.added or self.rounds.get((family, axis), set()) >= {*range(count or 0)}
+        read = self.rounds.get((family, axis), frozenset[int]())
+        return family in self.added or all(k in read for k in range(count or 0))
 
     def whole(self, family: str, axis: int) -> int | None:
         """How many indices the axis has, if every site makes members at all of them."""
-        ranges = {(site.starts[axis], site.counts[axis]) for site in self.by_family.get(family, ())}
-        start, count = ranges.pop() if len(ranges) == 1 else (1, 0)
+        ranges = self.ranges.get((family, axis), ())
+        if len(ranges) != 1:
+            return None
+        ((start, count),) = ranges
         return count if start == 0 else None
 
     def of(self, ref: Ref, before: int | None = None) -> list[Box]:
@@ -151,16 +163,31 @@ class Boxes:
         """
         return [
             site
-            for site in self.by_family.get(ref.name, ())
+            for site in self._near(ref)
             if (before is None or site.number < before) and may_hold(site, ref.index)
         ]
 
+    def _near(self, ref: Ref) -> Iterable[Box]:
+        """The sites of a family, in order, without those that are at other constant indices of one axis.
+
+        Of the axis that leaves the fewest.
+        """
+        found: list[tuple[list[Box], list[Box]]] = []
+        for axis, i in enumerate(ref.index):
+            if isinstance(i, Affine) and not i.terms and (ref.name, axis) in self.by_index:
+                at = self.by_index[ref.name, axis]
+                found.append((at.get(None, []), at.get(i.const, [])))
+        if not found:
+            return self.by_family.get(ref.name, ())
+        many, here = min(found, key=lambda two: len(two[0]) + len(two[1]))
+        return merge(many, here, key=attrgetter("number")) if many and here else many or here
+
 
 def may_hold(site: Box, index: tuple[Index, ...]) -> bool:
-    return all(
-        not isinstance(i, Affine) or i.constant is None or start <= i.const < start + count
-        for i, start, count in zip(index, site.starts, site.counts, strict=True)
-    )
+    for i, start, count in zip(index, site.starts, site.counts, strict=True):
+        if isinstance(i, Affine) and not i.terms and not start <= i.const < start + count:
+            return False
+    return True
 
 
 def _written_out(

@@ -54,9 +54,10 @@ def try_covariances(program: Program, options: Options) -> CovariancesPlan | Ref
         return plan
     if options.method != "auto" or Linear().refuses(program) is None:
         return Refusal()
-    few, rounds = _few_in_rounds(program), rounds_in_order(program)
+    rounds = rounds_in_order(program)
     if rounds > MOST_ROUNDS:
         return Refusal(f"gram was not tried, which would write out the {rounds:,} rounds of its loops")
+    few = rounds > 1 and _few_gaussians(program)
     try:
         plan = plan_covariances(program, options.precision, QUICK if few else FINDING)
     except TooManyGaussiansError as error:
@@ -131,9 +132,9 @@ def _described(covariances: CovarianceProgram) -> str:
     return why
 
 
-def _few_in_rounds(program: Program) -> bool:
+def _few_gaussians(program: Program) -> bool:
     """Whether a training is of so few Gaussians that points for all at once are cheaper.
 
     Cheaper than an integral for every moment of each round.
     """
-    return rounds_in_order(program) > 1 and 0 < lay_out(program, {}, None).total <= max(GRID)
+    return 0 < lay_out(program, {}, None).total <= max(GRID)
