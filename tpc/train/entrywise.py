@@ -27,8 +27,8 @@ from tpc.train.matrix_aware import (
     met_square,
     spectral_step,
 )
-from tpc.train.optimizer_rules import BELOW_ONE, OPTIMIZERS, OVER, OptimizerRule, reads, rule_of, states_of
-from tpc.train.option_ranges import check_range
+from tpc.train.optimizer_rules import OPTIMIZERS, OVER, OptimizerRule, range_of, reads, rule_of, states_of
+from tpc.train.option_ranges import OptionRange, check_range
 from tpc.train.records import Index, Record
 from tpc.train.scene import Scene
 from tpc.train.shampoo import (
@@ -43,6 +43,7 @@ from tpc.train.training_options import ELSEWHERE, check_options, option_value, o
 from tpc.train.weights import Weight
 
 NO_SQUARE = Fraction(1, 10**100)  # of which the square is below all numbers that a program may have
+BOUND_OF_A_NORM = OptionRange("above 0: it bounds a norm", None)
 MARK = "·"  # in front of a rule's own names while options are put in
 
 
@@ -91,14 +92,16 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
 
     parameters = {p: value(p, default or m.number(0)) for p, default in rule.parameters.items()}
     for parameter, x in {**parameters, "decay": value("decay", m.number(0))}.items():
-        check_parameter(scene, parameter, x, time, built_in=own is not None or name in OPTIMIZERS)
+        known_range = range_of(name, parameter, scene.optimizers)
+        if known_range is not None:
+            check_range(scene, parameter, x, time, known_range)
     bounds: list[Tree | None] = []
     for option in ("clip", "limit"):
         given = options.get(option)
         none = given is None or (isinstance(given.value, tree.Name) and given.value.name == "none")
         if given is not None and not none:
             bounding = scheduled(scene, given, time)
-            check_range(scene, option, bounding, time, "above 0: it bounds a norm", least=None)
+            check_range(scene, option, bounding, time, BOUND_OF_A_NORM)
         bounds.append(None if none else value(option, m.number(0)))
     rate, decay = value("lr", m.number(0)), value("decay", m.number(0))
     at_round = partial(scheduled, scene, time=time)
@@ -106,15 +109,6 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
     if isinstance(spectral, Preconditioner):
         check_preconditioner(scene, parameters, time)
     return Entrywise(rule, parameters, rate, decay, bounds[0], bounds[1], spectral)
-
-
-def check_parameter(scene: Scene, name: str, value: Tree, time: Range, *, built_in: bool) -> None:
-    """Whether a parameter is in its range, as far as it is known."""
-    if built_in and name in BELOW_ONE:
-        wanted = "at least 0 and below 1: it is the share of the past in an average"
-        check_range(scene, name, value, time, wanted, below=Fraction(1))
-    elif name == "decay" or built_in:
-        check_range(scene, name, value, time, "at least 0")
 
 
 @dataclass
