@@ -15,7 +15,7 @@ from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.checks import check_scalar
 from tpc.train.naming import Names
-from tpc.train.option_ranges import NOT_BELOW_0, OptionRange, check_range
+from tpc.train.option_ranges import NOT_BELOW_0, ParameterRange, check_range
 from tpc.train.records import Index, Record, Upto
 from tpc.train.scene import Scene
 from tpc.train.training_options import check_options, option_value, options_of
@@ -170,7 +170,7 @@ def sgd_of(scene: Scene, update: tree.Update, time: Range) -> Sgd:
     none = clip is None or (isinstance(clip.value, tree.Name) and clip.value.name == "none")
     if clip is not None and not none:
         wanted = "above 0: it bounds the norm of the gradient"
-        check_range(scene, "clip", value("clip", m.number(0)), time, OptionRange(wanted, None))
+        check_range(scene, "clip", value("clip", m.number(0)), time, ParameterRange(wanted, None))
     rate, momentum, decay = (value(name, m.number(0)) for name in ("lr", "momentum", "decay"))
     return Sgd(scene.learned(rate, m), momentum, decay, None if none else value("clip", m.number(0)))
 

@@ -18,14 +18,14 @@ from tpc.syntax import tree
 from tpc.syntax.parse import parse_file
 from tpc.syntax.tree import Tree
 from tpc.syntax.walk import names_in, walk
-from tpc.train.option_ranges import NOT_BELOW_0, OptionRange
+from tpc.train.option_ranges import NOT_BELOW_0, ParameterRange
 
 OVER = "over"
 GIVEN = ("g", "t", OVER)
 RATE = ("lr", "clip", "limit")  # options of every optimizer
 DECOUPLED = "decay"
 # of the parameters of averages
-BELOW_ONE = OptionRange(
+BELOW_ONE = ParameterRange(
     "at least 0 and below 1: it is the share of the past in an average", Fraction(0), Fraction(1)
 )
 AVERAGES = ("beta", "beta1", "beta2", "momentum", "rho")
@@ -44,7 +44,7 @@ class NamedOptimizer:
     # the rule in place of it where an option is given, and is not 0
     variants: tuple[tuple[str, str], ...] = ()
     # ranges of its parameters, if they are others than those of all
-    ranges: Mapping[str, OptionRange] = field(default_factory=dict)
+    ranges: Mapping[str, ParameterRange] = field(default_factory=dict)
 
 
 ADAM = """
@@ -121,7 +121,7 @@ optimizer adadelta(rho = 0.9, eps = 1e-6):
     d = rho*d + (1 - rho)*u^2
     return u
 """,
-        ranges={"eps": OptionRange("above 0: it is all that a first step is made of", None)},
+        ranges={"eps": ParameterRange("above 0: it is all that a first step is made of", None)},
     ),
     "rprop": NamedOptimizer(
         """
@@ -135,10 +135,10 @@ optimizer rprop(eta_minus = 0.5, eta_plus = 1.2, min_step = 1e-4, max_step = 500
 """,
         "the gradient's sign, its steps longer where it stays",
         ranges={
-            "eta_minus": OptionRange("above 0 and below 1: it shortens steps", None, Fraction(1)),
-            "eta_plus": OptionRange("at least 1: it lengthens steps", Fraction(1)),
-            "min_step": OptionRange("at least 0 and below 1: it is a multiple of lr", below=Fraction(1)),
-            "max_step": OptionRange("at least 1: it is a multiple of lr", Fraction(1)),
+            "eta_minus": ParameterRange("above 0 and below 1: it shortens steps", None, Fraction(1)),
+            "eta_plus": ParameterRange("at least 1: it lengthens steps", Fraction(1)),
+            "min_step": ParameterRange("at least 0 and below 1: it is a multiple of lr", below=Fraction(1)),
+            "max_step": ParameterRange("at least 1: it is a multiple of lr", Fraction(1)),
         },
     ),
 }
@@ -166,7 +166,7 @@ class OptimizerRule:
         return any(name in reads(value) for value in (*dict(self.lines).values(), self.result))
 
 
-def range_of(optimizer: str, parameter: str, own: Container[str]) -> OptionRange | None:
+def range_of(optimizer: str, parameter: str, own: Container[str]) -> ParameterRange | None:
     """What a parameter, or decay, may be; those of the user's own rules may be anything."""
     if parameter == DECOUPLED:
         return NOT_BELOW_0

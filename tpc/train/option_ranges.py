@@ -17,7 +17,7 @@ from tpc.syntax.walk import names_in
 
 
 @dataclass(frozen=True, slots=True)
-class OptionRange:
+class ParameterRange:
     """The numbers that an option may be, in words, too."""
 
     wanted: str
@@ -26,7 +26,7 @@ class OptionRange:
     below: Fraction | None = None
 
 
-NOT_BELOW_0 = OptionRange("at least 0")
+NOT_BELOW_0 = ParameterRange("at least 0")
 
 
 class FreshNames(Protocol):
@@ -48,7 +48,7 @@ class Ranged(Protocol):
     def bounds(self) -> list[tree.OutputStatement]: ...
 
 
-def check_range(scene: Ranged, option: str, value: Tree, time: tree.Range, own: OptionRange) -> None:
+def check_range(scene: Ranged, option: str, value: Tree, time: tree.Range, own: ParameterRange) -> None:
     """Whether an option is in its range; else raises RefusedError.
 
     If it is made of inputs, they are looked at when they are given, in every round of a training.
