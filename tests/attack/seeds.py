@@ -39,6 +39,7 @@ UPDATES = (
             "adagrad(lr = 0.1, eps = 1) otherwise",
         ),
     ),
+    ("mse", ("adadelta(lr = eta, rho = 0.5, eps = 0.1) of W, V", "rprop(lr = 0.1, max_step = 2) otherwise")),
     ("mse", ("rmsprop(lr = 0.1, eps = 0.1, momentum = 0.5)",)),
     ("huber", ("signsgd(lr = eta, momentum = 0.9, eps = 0.5, limit = 1/2)",)),
     ("mse", ("mine(lr = 0.1, limit = 1) of W", "mine(lr = eta, beta = 1/2) otherwise")),

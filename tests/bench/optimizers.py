@@ -49,6 +49,8 @@ CASES = {
     ),
     "adamax": ("adamax(lr = 0.1, eps = 0.05)", Chosen(finite.adamax(eps=0.05), 0.1)),
     "nadam": ("nadam(lr = 0.1, eps = 0.05)", Chosen(finite.nadam(eps=0.05), 0.1)),
+    "adadelta": ("adadelta(lr = 1, eps = 1e-3)", Chosen(finite.adadelta(eps=1e-3), 1.0)),
+    "rprop": ("rprop(lr = 0.1)", Chosen(finite.rprop(), 0.1)),
 }
 QUINTIC = (3.4445, -4.775, 2.0315)
 

@@ -1,6 +1,7 @@
 """Text to tree: the grammar, spans, names, and the layout of lines."""
 
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from lark import Lark
@@ -184,3 +185,24 @@ def test_every_bad_line_is_reported():
     with pytest.raises(tpc.TpcError) as error:
         parse_file("x = = 1\ny = 2\nz = ) 3\n", "t.tp")
     assert [d.at.span.line for d in error.value.diagnostics] == [1, 3]
+
+
+PROGRAMS = Path(__file__).parents[2] / "programs"
+RETURNING = [
+    (path, number)
+    for path in sorted(PROGRAMS.rglob("*.tp"))
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines())
+    if line.startswith("    return ")
+]
+
+
+@pytest.mark.parametrize(("path", "number"), RETURNING, ids=lambda part: getattr(part, "stem", None))
+def test_a_block_without_return_is_told_once(path, number):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines[number] = ""
+    with pytest.raises(tpc.TpcError) as caught:
+        parse_file("\n".join(lines), "f.tp")
+    (found,) = caught.value.diagnostics
+    assert "gives nothing" in found.message
+    assert found.at.span.line <= number
+    assert lines[found.also[0].span.line - 1].split()[0] in ("def", "network", "optimizer")

@@ -73,6 +73,29 @@ def nadam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Step:
     return step
 
 
+def adadelta(rho: float = 0.9, eps: float = 1e-6) -> Step:
+    def step(state: State, g: Any, t: Any) -> tuple[State, Any]:
+        v = rho * state[0] + (1 - rho) * g * g
+        u = g * jnp.sqrt(state[1] + eps) / jnp.sqrt(v + eps)
+        return (v, rho * state[1] + (1 - rho) * u * u), u
+
+    return step
+
+
+def rprop(
+    eta_minus: float = 0.5, eta_plus: float = 1.2, min_step: float = 1e-4, max_step: float = 5000.0
+) -> Step:
+    """Logarithms of the sizes of steps over the rate, and the gradients that the next are held against."""
+
+    def step(state: State, g: Any, t: Any) -> tuple[State, Any]:
+        product = state[1] * g
+        size = jnp.exp(state[0]) * jnp.where(product > 0, eta_plus, jnp.where(product < 0, eta_minus, 1))
+        size, kept = jnp.clip(size, min_step, max_step), jnp.where(product < 0, 0, g)
+        return (jnp.log(size), kept), size * jnp.sign(kept)
+
+    return step
+
+
 def sgd(momentum: float = 0.0) -> Step:
     def step(state: State, g: Any, t: Any) -> tuple[State, Any]:
         m = momentum * state[0] + g

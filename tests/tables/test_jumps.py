@@ -8,10 +8,13 @@ from tests.two_hidden_layers import trained
 
 HEAD = "dim T = 3, B = 1, d = 1\ninput xi[T, B, d], y[T, B]"
 LION, MUON = "lion(lr = 0.05)", "muon(lr = 0.05) of U, V, W"
+RPROP = "rprop(lr = 0.05)"
 
 
 # with many repeats the error of what vanishes is small beside it
-@pytest.mark.parametrize(("update", "samples", "repeats"), [(LION, 64, 8), (LION, 256, 64), (MUON, 64, 8)])
+@pytest.mark.parametrize(
+    ("update", "samples", "repeats"), [(LION, 64, 8), (LION, 256, 64), (RPROP, 64, 8), (MUON, 64, 8)]
+)
 def test_a_gradient_that_vanishes_is_told_and_no_other(update: str, samples: int, repeats: int) -> None:
     evaluator = tpc.parse(trained(HEAD, update)).compile(samples=samples, repeats=repeats)
     inputs = np.reshape([1, -0.5, 0.7], (3, 1, 1))

@@ -63,6 +63,17 @@ RULES: list[dict[tuple[str, ...], tuple[str, Chosen]]] = [
             Chosen(finite.adam(0.9, 0.9, 0.1, root=True), 0.1),
         ),
     },
+    {
+        ("W", "b"): ("adadelta(lr = 1, decay = 0.1)", Chosen(finite.adadelta(), 1, 0.1)),
+        ("U", "v"): ("adadelta(lr = 1/2, rho = 1/2, eps = 0.01)", Chosen(finite.adadelta(0.5, 0.01), 0.5)),
+    },
+    {
+        ("W", "v"): ("rprop(lr = 0.05, decay = 0.1)", Chosen(finite.rprop(), 0.05, 0.1)),
+        ("U", "b"): (
+            "rprop(lr = 0.1, eta_minus = 0.3, eta_plus = 3/2, min_step = 1/2, max_step = 2)",
+            Chosen(finite.rprop(0.3, 1.5, 0.5, 2.0), 0.1),
+        ),
+    },
 ]
 
 
@@ -118,6 +129,16 @@ def test_lines_of_sgd_and_bounds_of_lines() -> None:
     assert abs(unbounded[-1] - losses[-1]) > 1e-3 * losses[-1]
 
 
+def at_once(optax: Any, rprop: Any) -> Any:
+    """Rprop with the steps that optax's makes and keeps: it takes those of the round before."""
+
+    def update(g: Any, state: Any, w: Any) -> Any:
+        _, state = rprop.update(g, state, w)
+        return {name: -move for name, move in state[0].prev_updates.items()}, state
+
+    return optax.GradientTransformation(rprop.init, update)
+
+
 def of_optax(optax: Any) -> dict[str, Any]:
     """Every optimizer that optax has, too, by its line here."""
     return {
@@ -130,6 +151,12 @@ def of_optax(optax: Any) -> dict[str, Any]:
         "lion(lr = 0.05, decay = 0.1)": optax.lion(0.05, weight_decay=0.1),
         "adamax(lr = 0.1, decay = 0.1)": optax.adamaxw(0.1, weight_decay=0.1),
         "nadam(lr = 0.1, decay = 0.1)": optax.nadamw(0.1, weight_decay=0.1),
+        "adadelta(lr = 1)": optax.adadelta(1.0),
+        "adadelta(lr = 1/2, rho = 0.8, eps = 0.01)": optax.adadelta(0.5, rho=0.8, eps=0.01),
+        "rprop(lr = 0.05)": at_once(optax, optax.rprop(0.05, min_step_size=0.05e-4, max_step_size=250)),
+        "rprop(lr = 0.1, eta_minus = 0.3, eta_plus = 3/2, min_step = 1/2, max_step = 2)": at_once(
+            optax, optax.rprop(0.1, 0.3, 1.5, min_step_size=0.05, max_step_size=0.2)
+        ),
         "adagrad(lr = 0.1, eps = 0)": optax.adagrad(0.1, initial_accumulator_value=0.0, eps=0.0),
     }
 
@@ -165,6 +192,15 @@ def test_optimizers_of_optax(width: int, dtype: str) -> None:
         for name, values in wanted.items():
             apart = np.max(np.abs(found[name][0] - np.asarray(values)))
             assert apart <= bound * max(1.0, np.max(np.abs(values))), (text, name, apart)
+
+
+@pytest.mark.parametrize(("samples", "looked_at"), [(256, False), (2048, True)])
+def test_tables_are_looked_at_on_no_more_points_than_they_have(samples: int, looked_at: bool) -> None:
+    """Adadelta's integrands are not seen to have short tails; a look takes the square of its points."""
+    program = tpc.parse(TEXT.format(steps=2, updates="update adadelta(lr = 1)"))
+    module = program.compile(samples=samples, repeats=4).module
+    assert "loss" in module.HEAVY
+    assert (0 < module.PULLED <= samples / 4) is looked_at
 
 
 def losses_of(rule: str, head: str = "") -> np.ndarray:

@@ -70,11 +70,13 @@ def checks(plan: SampledPlan) -> list[Setting]:
     fit = HISTORY / max(a_point, 1)
     if program.tables:  # which take the square
         fit = math.sqrt(fit * plan.samples)
-    room = min(MOST if seconds < CHEAP else plan.samples / 4, fit)
+    # tables on many more points than a repeat's take the square of the time
+    quick = seconds < CHEAP and not program.tables
+    room = min(MOST if quick else plan.samples / 4, fit)
     most = 1 << int(math.log2(max(1, room)))
     small = len(list(instructions(program.body))) <= LARGE
     pulled = most if small and most >= max(LEAST, 2 * plan.gaussians) else 0
-    passes = PASSES_CHEAPLY if seconds < CHEAP else PASSES
+    passes = PASSES_CHEAPLY if quick else PASSES
     # half the points as all of them take as long as a half more, each of the two halves
     padded = halved * plan.seconds < COMPILED or not small
     of_checked = {

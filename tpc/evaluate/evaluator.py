@@ -361,15 +361,15 @@ class Evaluator:
         Those with a default may be left out.
 
         Of a float64 plan it is so where JAX has 64 bits (`jax.config.update("jax_enable_x64", True)`); while
-        these are off, calls are in float64, but what JAX traces, to transform it, is in float32, with a
-        warning. Its value is what calling the evaluator gives, to rounding, the points being drawn once,
-        here. Each repeat is differentiated on its own, so that memory does not grow with their number. The
-        derivatives are those of the mean over the points, exactly. For few inputs take `jax.jacfwd`, which
-        needs a few times the memory of the value; backwards (`jax.grad`), a loop of T rounds keeps the
-        history of each. Panels (of quadrature over one or two Gaussians) are those that suit the inputs `at`,
-        or the defaults if all inputs have one, or else none in particular; for other inputs the value may
-        differ from that of a call by as much as such panels are worse. Scalars that are random in the limit
-        may be among the inputs; else they are as chosen, and held fixed by derivatives.
+        these are off, calls are in float64, but what JAX transforms is in float32, with a warning. Its value
+        is what calling the evaluator gives, to rounding, the points being drawn once, here. Each repeat is
+        differentiated on its own, so that memory does not grow with their number. The derivatives are those
+        of the mean over the points, exactly, with a warning of jumps that inputs move. For few inputs take
+        `jax.jacfwd`, which needs a few times the memory of the value; backwards (`jax.grad`), a loop of T
+        rounds keeps the history of each. Panels (of quadrature over one or two Gaussians) are those that suit
+        the inputs `at`, or the defaults if all inputs have one, or else none in particular; for other inputs
+        the value may differ from that of a call by as much as such panels are worse. Scalars that are random
+        in the limit may be among the inputs; else they are as chosen, and held fixed by derivatives.
         Raises ValueError: no such output; and when called: a missing, unknown or ill-shaped input. TpcError:
         inputs `at` that do not fit.
         """

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.core.inputs import bind_inputs
+from tpc.evaluate.moved_jumps import with_moved_jumps
 from tpc.machine.precision import has_64_bits, in_own_precision, precision, traced
-from tpc.plan.plan import CheckedPlan, PanelsPlan
+from tpc.plan.plan import CheckedPlan, PanelsPlan, PointsPlan
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 NARROW = (
     "JAX's 64 bits are off, so a function that it transforms (jit, grad, vmap, …) is computed in float32: "
     "call jax.config.update('jax_enable_x64', True) before, or compile(dtype='float32')"
+)
+# what is said of derivatives of outputs with jumps
+JUMPING = (
+    "derivatives of {} leave out what inputs move across a jump (of `sign`, `step` or a `where`, as in the "
+    "gradient of `relu`): at points they are those between jumps, while the limit also changes by the "
+    "density there; compare values at two inputs, or take a smooth function"
 )
 
 
@@ -44,6 +51,7 @@ def functions_of(
         for drawn in (rule, repeats)
     )
     means, start = _means(at_points(evaluator, outputs), sampled), evaluator.start
+    told = _told_of_jumps(evaluator, outputs)
 
     def function(inputs: Mapping[str, Any]) -> dict[str, Any]:
         if evaluator.dtype == "float64" and not has_64_bits() and traced(inputs):
@@ -61,10 +69,30 @@ def functions_of(
         if start is not None and any(name not in given for name in start.names):
             own = {name: value for name, value in given.items() if name not in start.names}
             given = {**jax.lax.stop_gradient(start.values(own, seed)), **given}
-        found: dict[str, Any] = means(evaluator.module.prepared(given), on_rule, on_repeats)
+        found: dict[str, Any] = means(told(evaluator.module.prepared(given)), on_rule, on_repeats)
         return found
 
     return function
+
+
+def _told_of_jumps(evaluator: Evaluator, outputs: Sequence[str]) -> Callable[[Any], Any]:
+    """The identity, whose derivative warns if it misses jumps."""
+    import jax
+
+    on_points = isinstance(evaluator.plan, PointsPlan)
+    jumping = with_moved_jumps(evaluator.program) & {*outputs} if on_points else set[str]()
+
+    @jax.custom_jvp
+    def told(given: Any) -> Any:
+        return given
+
+    @told.defjvp
+    def derivative(primals: Any, tangents: Any) -> Any:
+        if jumping:
+            warnings.warn(JUMPING.format(", ".join(f"`{name}`" for name in sorted(jumping))), stacklevel=2)
+        return primals[0], tangents[0]
+
+    return told
 
 
 def _means(on_points: Callable[..., dict[str, Any]], sampled: Mapping[str, Any]) -> Callable[..., Any]:

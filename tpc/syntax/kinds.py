@@ -81,10 +81,8 @@ class Kinds:
                 return self.name(node, env)
             case tree.Indexed(base=base, index=index):
                 return self.indexed(node, base, index, env)
-            case tree.Transposed(base=tree.Name(name=name)):
-                return self.fail(catalogue.kinds.matrix_misplaced(node.span, name))
             case tree.Transposed():
-                return self.fail(catalogue.kinds.not_a_matrix(node.span))
+                return self.fail(table_kinds.transposed(node, self.families))
             case tree.Primed(base=base):
                 shown = base.name if isinstance(base, tree.Name) else "this"
                 return self.fail(catalogue.names.function_as_value(node.span, shown))
@@ -222,6 +220,8 @@ class Kinds:
         return UNKNOWN if unknown and out.name != "vector" else out
 
     def matmul(self, node: tree.MatrixProduct, env: Env) -> Kind:
+        if (wrong := table_kinds.product(node, self.families)) is not None:
+            return self.fail(wrong)
         operand = self.infer(node.operand, env)
         found = self.matrix(node.matrix, env)
         if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -22,6 +23,7 @@ from tpc.syntax.walk import deepest
 
 MAX_BYTES = 1 << 18
 MAX_SYNTAX_ERRORS = 10
+RETURNING = {"def": "function", "network": "network", "optimizer": "rule"}  # what begins their blocks
 ENDING = {"_NEWLINE", "$END", "EQUALS", "TILDE"}  # what ends a bracket that was left open on an earlier line
 
 
@@ -68,6 +70,10 @@ def parse_file(text: str, name: str) -> tree.File:
             break
         if not again and result.at is not None and _lacks_colon(lines, result.at.span):
             lines[at] = _code(lines[at]) + ":"
+        elif result.help == catalogue.syntax.NO_RETURN:
+            if _indent(lines[at]) != _indent(lines[result.also[0].span.line]):
+                break  # it ends with a block of its own
+            lines[at] = lines[at][: _indent(lines[at])] + "return 0"
         elif _code(lines[at]).endswith(":"):
             break
         else:
@@ -127,7 +133,9 @@ def _syntax_error(error: UnexpectedInput, text: str) -> Diagnostic:
         return catalogue.syntax.unexpected_character(at, text.split("\n")[error.line - 1][error.column - 1])
     assert isinstance(error, UnexpectedToken)
     token = error.token
-    at = span_of(token)
+    at, expected = span_of(token), frozenset(error.accepts or error.expected)
+    if token.type == "_DEDENT" and "RETURN" in expected:
+        return _no_return(text.split("\n"), at)
     bracket = _open_bracket(text, at)
     if bracket is not None and (
         token.type in ENDING or not text.split("\n")[at.line - 1][: at.column - 1].strip()
@@ -137,8 +145,20 @@ def _syntax_error(error: UnexpectedInput, text: str) -> Diagnostic:
         column = len(_code(text.split("\n")[at.line - 1])) + 1  # before a comment
         at = Span(at.line, column, at.line, column + 1)
     line = text.split("\n")[at.line - 1]
-    return catalogue.syntax.unexpected_token(
-        at, token.type, str(token), frozenset(error.accepts or error.expected), line
+    return catalogue.syntax.unexpected_token(at, token.type, str(token), expected, line)
+
+
+def _no_return(lines: Sequence[str], after: Span) -> Diagnostic:
+    """What is said of a block that ends before `after`, and has no value."""
+    begun = after.column <= _indent(lines[after.line - 1]) + 1  # else that is the end of the file
+    last = max(k for k in range(after.line - begun) if _code(lines[k]).strip())
+    head = max(k for k in range(last) if (_code(lines[k]).split() or [""])[0] in RETURNING)
+    begins, ends = _indent(lines[head]) + 1, len(_code(lines[last])) + 1
+    word, name, *_ = re.findall(r"\w+", lines[head])
+    return catalogue.syntax.no_return(
+        Span(last + 1, ends, last + 1, ends + 1),
+        Span(head + 1, begins, head + 1, len(_code(lines[head])) + 1),
+        f"the {RETURNING[word]} `{name}`",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from tpc.core.spectral import SPECTRAL
@@ -95,6 +95,33 @@ def joined(items: Sequence[tuple[tree.Tree, Kind]]) -> Kind | Diagnostic:
             return catalogue.tables.table_sides(at, str(kind), out.at or at, str(out))
         out = replace(out, width=out.width or kind.width, columns=out.columns or kind.columns)
     return out or UNKNOWN
+
+
+def transposed(node: tree.Transposed, known: Mapping[str, Kind]) -> Diagnostic:
+    """What is wrong with a transpose that is not multiplied to anything."""
+    name, is_table = _named(node, known)
+    if is_table:
+        return catalogue.tables.transposed_alone(node.span, name)
+    if isinstance(node.base, tree.Name):
+        return catalogue.kinds.matrix_misplaced(node.span, name)
+    return catalogue.kinds.not_a_matrix(node.span)
+
+
+def product(node: tree.MatrixProduct, known: Mapping[str, Kind]) -> Diagnostic | None:
+    """What is wrong with a product of two tables, if it is one."""
+    (left, is_table), (right, both) = (_named(x, known) for x in (node.matrix, node.operand))
+    if not (is_table and both):
+        return None
+    turned = [isinstance(x, tree.Transposed) for x in (node.matrix, node.operand)]
+    gram = "" if left != right or turned[0] == turned[1] else "right_gram" if turned[0] else "left_gram"
+    return catalogue.tables.product_of_tables(node.span, left, right, gram)
+
+
+def _named(node: tree.Tree, known: Mapping[str, Kind]) -> tuple[str, bool]:
+    """The name of a family or of its transpose, and whether it is one of tables."""
+    base, _ = tree.base_and_index(node.base if isinstance(node, tree.Transposed) else node)
+    name = base.name if isinstance(base, tree.Name) else ""
+    return name, known.get(name, UNKNOWN).name == "table"
 
 
 def sides(kind: Kind) -> tuple[str, str]:

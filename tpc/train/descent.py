@@ -15,7 +15,7 @@ from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.checks import check_scalar
 from tpc.train.naming import Names
-from tpc.train.option_ranges import check_range
+from tpc.train.option_ranges import NOT_BELOW_0, ParameterRange, check_range
 from tpc.train.records import Index, Record, Upto
 from tpc.train.scene import Scene
 from tpc.train.training_options import check_options, option_value, options_of
@@ -165,12 +165,12 @@ def sgd_of(scene: Scene, update: tree.Update, time: Range) -> Sgd:
         return scheduled(scene, options[name], time) if name in options else otherwise
 
     for name in ("momentum", "decay"):
-        check_range(scene, name, value(name, m.number(0)), time, "at least 0")
+        check_range(scene, name, value(name, m.number(0)), time, NOT_BELOW_0)
     clip = options.get("clip")
     none = clip is None or (isinstance(clip.value, tree.Name) and clip.value.name == "none")
     if clip is not None and not none:
         wanted = "above 0: it bounds the norm of the gradient"
-        check_range(scene, "clip", value("clip", m.number(0)), time, wanted, least=None)
+        check_range(scene, "clip", value("clip", m.number(0)), time, ParameterRange(wanted, None))
     rate, momentum, decay = (value(name, m.number(0)) for name in ("lr", "momentum", "decay"))
     return Sgd(scene.learned(rate, m), momentum, decay, None if none else value("clip", m.number(0)))
 

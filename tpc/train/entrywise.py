@@ -27,8 +27,9 @@ from tpc.train.matrix_aware import (
     met_square,
     spectral_step,
 )
-from tpc.train.optimizer_rules import BELOW_ONE, OPTIMIZERS, OVER, OptimizerRule, reads, rule_of, states_of
-from tpc.train.option_ranges import check_range
+from tpc.train.optimizer_rules import OPTIMIZERS, OVER, OptimizerRule, range_of, reads, rule_of, states_of
+from tpc.train.option_ranges import ParameterRange, check_range
+from tpc.train.own_rules import check_rule
 from tpc.train.records import Index, Record
 from tpc.train.scene import Scene
 from tpc.train.shampoo import (
@@ -43,6 +44,7 @@ from tpc.train.training_options import ELSEWHERE, check_options, option_value, o
 from tpc.train.weights import Weight
 
 NO_SQUARE = Fraction(1, 10**100)  # of which the square is below all numbers that a program may have
+BOUND_OF_A_NORM = ParameterRange("above 0: it bounds a norm", None)
 MARK = "·"  # in front of a rule's own names while options are put in
 
 
@@ -71,9 +73,8 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
     options = options_of(update.options)
     own = MATRIX_AWARE.get(name)
     rule = own.rule(scene, options, m) if own else rule_of(name, options, scene.optimizers)
-    if name in scene.optimizers and OVER in scene.functions and rule.reads(OVER):
-        why = "has a meaning in every rule, and is a function of the file, too"
-        raise RefusedError(catalogue.optimizers.rule_name(update.name.span, OVER, why))
+    if name in scene.optimizers:
+        check_rule(scene, rule, update)
     decays = [options[k] for k in ("decay", *ELSEWHERE["decay"]) if k in options]
     if decays and "decay" not in rule.options and name in OPTIMIZERS:
         raise RefusedError(catalogue.optimizers.coupled_decay(decays[0].span, name))
@@ -89,16 +90,21 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
     def value(option: str, otherwise: Tree) -> Tree:
         return scheduled(scene, options[option], time) if option in options else otherwise
 
-    parameters = {p: value(p, default or m.number(0)) for p, default in rule.parameters.items()}
+    defaults = {p: default or m.number(0) for p, default in rule.parameters.items()}
+    if name not in scene.optimizers:
+        defaults = {p: placed(default, m.span) for p, default in defaults.items()}
+    parameters = {p: value(p, default) for p, default in defaults.items()}
     for parameter, x in {**parameters, "decay": value("decay", m.number(0))}.items():
-        check_parameter(scene, parameter, x, time, built_in=own is not None or name in OPTIMIZERS)
+        known_range = range_of(name, parameter, scene.optimizers)
+        if known_range is not None:
+            check_range(scene, parameter, x, time, known_range)
     bounds: list[Tree | None] = []
     for option in ("clip", "limit"):
         given = options.get(option)
         none = given is None or (isinstance(given.value, tree.Name) and given.value.name == "none")
         if given is not None and not none:
             bounding = scheduled(scene, given, time)
-            check_range(scene, option, bounding, time, "above 0: it bounds a norm", least=None)
+            check_range(scene, option, bounding, time, BOUND_OF_A_NORM)
         bounds.append(None if none else value(option, m.number(0)))
     rate, decay = value("lr", m.number(0)), value("decay", m.number(0))
     at_round = partial(scheduled, scene, time=time)
@@ -106,15 +112,6 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
     if isinstance(spectral, Preconditioner):
         check_preconditioner(scene, parameters, time)
     return Entrywise(rule, parameters, rate, decay, bounds[0], bounds[1], spectral)
-
-
-def check_parameter(scene: Scene, name: str, value: Tree, time: Range, *, built_in: bool) -> None:
-    """Whether a parameter is in its range, as far as it is known."""
-    if built_in and name in BELOW_ONE:
-        wanted = "at least 0 and below 1: it is the share of the past in an average"
-        check_range(scene, name, value, time, wanted, below=Fraction(1))
-    elif name == "decay" or built_in:
-        check_range(scene, name, value, time, "at least 0")
 
 
 @dataclass
@@ -181,7 +178,7 @@ class EntrywiseUpdates:
 
         def options_in(value: Tree) -> Tree:
             """With the values of options, which may have names like the rule's own."""
-            marked = substituted(value, own)
+            marked = substituted(value if own_rule else placed(value, self.m.span), own)
             return simplified(substituted(marked, {**optimizer.parameters, "t": self.updates.now}))
 
         values = [(MARK + name, options_in(value)) for name, value in rule.lines]
@@ -213,7 +210,7 @@ class EntrywiseUpdates:
         for node in walk(new):
             if isinstance(node, tree.Applied) and node.function in (m.name("sign"), m.name("step")):
                 self.watched[lines.size_of("jump", m.power(node.args[0], 2))] = lines.weight.name
-        for under in divisors_in(value if own else placed(value, m.span)):
+        for under in divisors_in(value):
             if reads(under) & known.keys():
                 size = lines.size_of("divisor", substituted(square_of(under, known, m), known))
                 self.divisors[size] = lines.weight.name
@@ -244,8 +241,7 @@ class EntrywiseUpdates:
             tested = tree.Comparison(m.span, ">", size, m.number(0))
             return m.call("where", tested, m.div(over, under), m.number(0))
 
-        there = value if own else placed(value, m.span)
-        return substituted(replaced(there, quotient), known)
+        return substituted(replaced(value, quotient), known)
 
     def limited(self, lines: Lines, step: Tree, limit: Tree) -> Tree:
         """The update with its root mean square bounded, `min(1, limit/rms) Q`."""

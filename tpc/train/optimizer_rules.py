@@ -8,7 +8,8 @@ step, from 0 on. `over(a, b)` is a/b, and 0 where b is; no b of the rules here i
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cache
 
 from tpc.diagnostics import catalogue
@@ -17,12 +18,17 @@ from tpc.syntax import tree
 from tpc.syntax.parse import parse_file
 from tpc.syntax.tree import Tree
 from tpc.syntax.walk import names_in, walk
+from tpc.train.option_ranges import NOT_BELOW_0, ParameterRange
 
 OVER = "over"
 GIVEN = ("g", "t", OVER)
 RATE = ("lr", "clip", "limit")  # options of every optimizer
 DECOUPLED = "decay"
-BELOW_ONE = ("beta", "beta1", "beta2", "momentum")  # parameters of averages
+# of the parameters of averages
+BELOW_ONE = ParameterRange(
+    "at least 0 and below 1: it is the share of the past in an average", Fraction(0), Fraction(1)
+)
+AVERAGES = ("beta", "beta1", "beta2", "momentum", "rho")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,8 @@ class NamedOptimizer:
     decays: bool = True
     # the rule in place of it where an option is given, and is not 0
     variants: tuple[tuple[str, str], ...] = ()
+    # ranges of its parameters, if they are others than those of all
+    ranges: Mapping[str, ParameterRange] = field(default_factory=dict)
 
 
 ADAM = """
@@ -52,7 +60,8 @@ optimizer adam(beta1 = 0.9, beta2 = 0.999, eps = 1e-8, root = 1):
     return over(m/(1 - beta1^(t + 1)), sqrt(v/(1 - beta2^(t + 1)) + eps^2))
 """
 # Kingma and Ba, arXiv 1412.6980 (Adam, Adamax); Loshchilov and Hutter, 1711.05101 (AdamW); Bernstein et al.,
-# 1802.04434 (signSGD); Chen et al., 2302.06675 (Lion); Duchi et al., JMLR 12 (Adagrad); Dozat, ICLR 2016
+# 1802.04434 (signSGD); Chen et al., 2302.06675 (Lion); Duchi et al., JMLR 12 (Adagrad); Dozat, ICLR 2016;
+# Zeiler, 1212.5701 (Adadelta); Riedmiller and Braun, ICNN 1993 (Rprop), after a change of sign without a step
 OPTIMIZERS: dict[str, NamedOptimizer] = {
     "adam": NamedOptimizer(ADAM, decays=False, variants=(("root", ADAM_ROOT),)),
     "adamw": NamedOptimizer(ADAM, "decay beside the rule", variants=(("root", ADAM_ROOT),)),
@@ -104,6 +113,34 @@ optimizer nadam(beta1 = 0.9, beta2 = 0.999, eps = 1e-8):
     n = beta1*m/(1 - beta1^(t + 2)) + (1 - beta1)*g/(1 - beta1^(t + 1))
     return over(n, sqrt(v/(1 - beta2^(t + 1))) + eps)
 """),
+    "adadelta": NamedOptimizer(
+        """
+optimizer adadelta(rho = 0.9, eps = 1e-6):
+    v = rho*v + (1 - rho)*g^2
+    u = g*sqrt(d + eps)/sqrt(v + eps)
+    d = rho*d + (1 - rho)*u^2
+    return u
+""",
+        ranges={"eps": ParameterRange("above 0: it is all that a first step is made of", None)},
+    ),
+    "rprop": NamedOptimizer(
+        """
+optimizer rprop(eta_minus = 0.5, eta_plus = 1.2, min_step = 1e-4, max_step = 5000):
+    s = sign(g)
+    q = p*s
+    k = max(min((1 + r)*(1 + q*((q + 1)*(eta_plus - 1) + (q - 1)*(eta_minus - 1))/2), max_step), min_step)
+    r = k - 1
+    p = s*(1 - q*(q - 1)/2)
+    return k*p
+""",
+        "the gradient's sign, its steps longer where it stays",
+        ranges={
+            "eta_minus": ParameterRange("above 0 and below 1: it shortens steps", None, Fraction(1)),
+            "eta_plus": ParameterRange("at least 1: it lengthens steps", Fraction(1)),
+            "min_step": ParameterRange("at least 0 and below 1: it is a multiple of lr", below=Fraction(1)),
+            "max_step": ParameterRange("at least 1: it is a multiple of lr", Fraction(1)),
+        },
+    ),
 }
 
 
@@ -127,6 +164,16 @@ class OptimizerRule:
     def reads(self, name: str) -> bool:
         """Whether a name stands in it."""
         return any(name in reads(value) for value in (*dict(self.lines).values(), self.result))
+
+
+def range_of(optimizer: str, parameter: str, own: Container[str]) -> ParameterRange | None:
+    """What a parameter, or decay, may be; those of the user's own rules may be anything."""
+    if parameter == DECOUPLED:
+        return NOT_BELOW_0
+    if optimizer in own:
+        return None
+    ranges = OPTIMIZERS[optimizer].ranges if optimizer in OPTIMIZERS else {}
+    return ranges.get(parameter, BELOW_ONE if parameter in AVERAGES else NOT_BELOW_0)
 
 
 def named_rule(name: str, option: str = "") -> OptimizerRule:

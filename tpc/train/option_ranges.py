@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
@@ -13,6 +14,19 @@ from tpc.syntax import tree
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Tree
 from tpc.syntax.walk import names_in
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRange:
+    """The numbers that an option may be, in words, too."""
+
+    wanted: str
+    # the least one; above 0 if that is None
+    least: Fraction | None = Fraction(0)
+    below: Fraction | None = None
+
+
+NOT_BELOW_0 = ParameterRange("at least 0")
 
 
 class FreshNames(Protocol):
@@ -34,23 +48,12 @@ class Ranged(Protocol):
     def bounds(self) -> list[tree.OutputStatement]: ...
 
 
-def check_range(
-    scene: Ranged,
-    option: str,
-    value: Tree,
-    time: tree.Range,
-    wanted: str,
-    *,
-    least: Fraction | None = Fraction(0),
-    below: Fraction | None = None,
-) -> None:
-    """Whether an option is at least `least`, or above 0 if that is None; else raises RefusedError.
+def check_range(scene: Ranged, option: str, value: Tree, time: tree.Range, own: ParameterRange) -> None:
+    """Whether an option is in its range; else raises RefusedError.
 
     If it is made of inputs, they are looked at when they are given, in every round of a training.
-
-    below: what it is below, if there is such a number.
     """
-    bound = Bound(option, least or Fraction(0), least is None, below, wanted)
+    bound = Bound(option, own.least or Fraction(0), own.least is None, own.below, own.wanted)
     try:
         number = fraction(value, dict(scene.constants))
     except (NotANumberError, OverflowError):
@@ -62,4 +65,4 @@ def check_range(
         scene.bounds.append(tree.OutputStatement(value.span, target, value, clauses, bound=bound))
         return
     if not bound.holds(number):
-        raise RefusedError(catalogue.options.option_range(value.span, option, wanted))
+        raise RefusedError(catalogue.options.option_range(value.span, option, own.wanted))

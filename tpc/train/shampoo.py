@@ -19,7 +19,7 @@ from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker, is_number
 from tpc.train.optimizer_rules import OptimizerRule
-from tpc.train.option_ranges import check_range
+from tpc.train.option_ranges import ParameterRange, check_range
 from tpc.train.scene import Scene
 from tpc.train.simplified import simplified
 from tpc.train.weights import Weight
@@ -57,9 +57,9 @@ def shampoo_rule(options: Mapping[str, tree.Option], m: Maker) -> OptimizerRule:
 def check_preconditioner(scene: Scene, parameters: Mapping[str, Tree], time: tree.Range) -> None:
     """Raises RefusedError."""
     wanted = "above 0: where a gradient vanishes in a direction, there is nothing else to divide by"
-    check_range(scene, "eps", parameters["eps"], time, wanted, least=None)
+    check_range(scene, "eps", parameters["eps"], time, ParameterRange(wanted, None))
     roots = "above 0, 1/4 being that of the paper"
-    check_range(scene, "power", parameters["power"], time, roots, least=None)
+    check_range(scene, "power", parameters["power"], time, ParameterRange(roots, None))
 
 
 def preconditioner(parameters: Mapping[str, Tree]) -> Preconditioner:

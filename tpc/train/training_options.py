@@ -16,10 +16,17 @@ ELSEWHERE: Mapping[str, Sequence[str]] = {
     "decay": ("weight_decay", "wd"),
     "beta1": ("b1", "betas"),
     "beta2": ("b2", "rho"),
+    "eta_minus": ("etas",),
+    "eta_plus": ("etas",),
+    "min_step": ("min_step_size", "step_sizes"),
+    "max_step": ("max_step_size", "step_sizes"),
+    "rho": ("beta", "beta2"),
     "steps": ("ns_steps",),
     "coefficients": ("ns_coefficients", "ns_coeffs"),
     "clip": ("clip_norm", "max_norm"),
 }
+# those that are of another unit here
+UNITS = dict.fromkeys(("min_step", "max_step"), ", a multiple of `lr`")
 
 
 def options_of(options: tuple[tree.Option, ...]) -> dict[str, tree.Option]:
@@ -41,7 +48,8 @@ def check_options(options: Sequence[tree.Option], known: Sequence[str], what: st
         if name not in known:
             own = f"an option of {what}"
             meant = next((k for k in known if name in ELSEWHERE.get(k, ())), None)
-            raise RefusedError(catalogue.options.unknown_word(option.name.span, name, own, known, meant))
+            at, unit = option.name.span, UNITS.get(meant or "", "")
+            raise RefusedError(catalogue.options.unknown_word(at, name, own, known, meant, unit))
         if name in seen:
             raise RefusedError(catalogue.names.defined_twice(option.name.span, name, seen[name].name.span))
         seen[name] = option

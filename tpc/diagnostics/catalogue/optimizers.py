@@ -109,6 +109,26 @@ def rule_part(at: Span, what: str) -> Diagnostic:
     )
 
 
+def weight_in_rule(at: Span, name: str) -> Diagnostic:
+    return Diagnostic(
+        "TP745",
+        f"the weight `{name}` cannot stand in the rule of an optimizer, which sees the gradient `g`, the "
+        "step `t` and its parameters",
+        Label(at),
+        help="`decay = …` in the `update` line shrinks weights beside the rule, by the factor 1 - lr*decay",
+    )
+
+
+def option_in_rule(at: Span, name: str) -> Diagnostic:
+    return Diagnostic(
+        "TP745",
+        f"`{name}` is of the `update` line, and cannot stand in the rule",
+        Label(at),
+        help="what the rule returns is multiplied by `lr`; `clip` bounds gradients before it, and `limit` "
+        "steps after it",
+    )
+
+
 def rule_name(at: Span, name: str, why: str) -> Diagnostic:
     return Diagnostic("TP746", f"`{name}` {why}", Label(at), help="give it another name")
 

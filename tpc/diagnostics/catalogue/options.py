@@ -10,14 +10,14 @@ from tpc.diagnostics.spans import Span
 
 
 def unknown_word(
-    at: Span, word: str, what: str, known: Sequence[str], meant: str | None = None
+    at: Span, word: str, what: str, known: Sequence[str], meant: str | None = None, unit: str = ""
 ) -> Diagnostic:
-    """meant: which of the known ones is meant, if that is known, too."""
+    """meant: which of the known ones is meant, if that is known, too; unit: if it is in another one here."""
     return Diagnostic(
         "TP701",
         f"`{word}` is not {what}",
         Label(at),
-        help=f"that is `{meant}` here"
+        help=f"that is `{meant}` here{unit}"
         if meant
         else similar(word, known) or f"there is {either([f'`{k}`' for k in known])}",
     )

@@ -54,6 +54,7 @@ FORMS = {
     "def": "`def f(x) = x^2`; a block has `def f(x):` on a line of its own, and ends with `return …`",
     "network": "`network f(x) = V @ tanh(U @ x)`; a block has `network f(x):` on a line of its own, and ends "
     "with `return …`",
+    "optimizer": "`optimizer mine(beta = 0.9):`, and on the lines below a block that ends with `return …`",
     "train": "`train f for t < T:`",
     "batch": "`batch (x[t, i], y[t, i]) for i < B`",
     "loss": "`loss mse`, or `loss(f, y) = (f - y)^4`",
@@ -63,6 +64,7 @@ FORMS = {
 }
 
 
+NO_RETURN = "put `return …` at its end, with what it gives"
 CHOICE = "a choice is `where(x > 0, y, z)`"
 BOTH = "a condition is one comparison; of two it is `where(0 < x, where(x < 1, y, z), z)`"
 COMPARISONS = "comparisons are `< <= > >=`, and stand in `where(x > 0, y, z)`"
@@ -87,6 +89,8 @@ CHARACTERS_OF_OTHERS = {
 }
 # an expression begins
 ASSIGNED = re.compile(r"(?<![<>=])=(?!=)|[~]")
+# an option whose value begins with a bracket
+LISTED = re.compile(r"[(,]\s*\w+\s*=\s*\([^()]*$")
 # the innermost call that is open
 CALL = re.compile(r"\b(\w+)\((?:[^()]|\([^()]*\))*$")
 CALLS = {
@@ -178,8 +182,12 @@ def _help_with_token(kind: str, text: str, expected: frozenset[str], before: str
         return f"`{text}` is a word of the language and cannot be a name"
     if kind in ("NAME", "NUMBER", "LPAR") and expected >= {"STAR", "AT"}:
         return "a product is written with `*`, that of a matrix and a vector with `@`"
-    if kind == "_DEDENT" and "RETURN" in expected:
-        return "the block of a network, a function or a rule ends with `return …`"
+    if expected == {"_DEDENT"}:
+        return "`return …` is the last line of a block"
+    if kind == "_COMMA" and LISTED.search(before):
+        return "a list is written `[a, b, c]`"
+    if kind in ("_NEWLINE", *OPERATORS) and "EQUALS" in expected and before[:1].isspace():
+        return "a line makes something, `x = …`; what a function, a network or a rule gives is `return …`"
     if kind == "EQUALS" and expected == {"LPAR"} and before.split()[-1:] in (["mean"], ["sum"]):
         return "`mean` and `sum` are words of the language and cannot be names"
     return "a range is written `t < T`" if expected == {"LESS"} else _help_in_call(kind, before)
@@ -201,6 +209,17 @@ def _help_with_statement(expected: frozenset[str], before: str) -> str | None:
     if assigned and before.count("(", assigned.end()) > before.count(")", assigned.end()):
         return None  # what is wrong is an expression
     return f"the form is {FORMS[word]}"
+
+
+def no_return(at: Span, head: Span, shown: str) -> Diagnostic:
+    """shown: what it is the block of."""
+    return Diagnostic(
+        "TP005",
+        f"{shown} gives nothing: the last line of its block is no `return …`",
+        Label(at, "the block ends here"),
+        (Label(head, "begins here"),),
+        help=NO_RETURN,
+    )
 
 
 def unclosed(bracket: Span, shown: str, at: Span) -> Diagnostic:

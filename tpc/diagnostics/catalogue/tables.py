@@ -64,6 +64,28 @@ def table_misplaced(at: Span, what: str) -> Diagnostic:
     )
 
 
+def transposed_alone(at: Span, name: str) -> Diagnostic:
+    return Diagnostic(
+        "TP225",
+        f"`{name}.T` is multiplied to a vector, and is no table by itself",
+        Label(at),
+        help=f"write `{name}.T @ x`; a table with the sides exchanged is made as `{name}` is, "
+        "of `outer(b, a)` in place of `outer(a, b)`",
+    )
+
+
+def product_of_tables(at: Span, left: str, right: str, gram: str) -> Diagnostic:
+    """gram: the function that is the product of a table and its transpose, if it is one."""
+    return Diagnostic(
+        "TP225",
+        f"the tables `{left}` and `{right}` are multiplied, and `@` multiplies a table to a vector",
+        Label(at),
+        help=f"this product is `{gram}({left})`"
+        if gram
+        else f"one is multiplied after the other: `y = {right} @ x`, and then `{left} @ y`",
+    )
+
+
 def output_of_table(at: Span, name: str) -> Diagnostic:
     return Diagnostic(
         "TP226",

@@ -7,10 +7,10 @@ from jax import lax
 
 from tpc.emit.helpers.runner import (
     DTYPE,
+    compiled,
     draw,
     evaluated,
     evaluations,
-    limit,
     prepared,
     summary,
     traced,
@@ -67,7 +67,7 @@ def rounding(inputs, points, weights, values, enough, mesh=None):
         values, _ = evaluated(inputs, points, weights)
     given = {name: jnp.asarray(value) for name, value in inputs.items()}
     drawn = jax.tree.map(lambda a: jnp.asarray(a, DTYPE), (points, weights))  # of every sector
-    if size_of(jax.make_jaxpr(limit)(given, *drawn).jaxpr) > MOST_STEPS:
+    if size_of(compiled.trace(given, *drawn).jaxpr.jaxpr) > MOST_STEPS:
         return {name: np.full(np.shape(value), np.nan) for name, value in values.items()}
     coarse = [replayed(given, *drawn, jnp.asarray(way, DTYPE)) for way in WAYS]
     return {
@@ -97,11 +97,10 @@ def size_of(jaxpr):
 
 def replays(inputs, points, weights, way):
     """The outputs of `limit`, its operations done with fewer bits."""
-    flat, tree = jax.tree.flatten((inputs, points, weights))
-    traced, shapes = jax.make_jaxpr(
-        lambda *leaves: limit(*jax.tree.unflatten(tree, leaves)), return_shape=True
-    )(*flat)
-    return jax.tree.unflatten(jax.tree.structure(shapes), replay(traced.jaxpr, traced.consts, flat, way))[0]
+    known = compiled.trace(inputs, points, weights)  # as it was traced to be compiled
+    flat = jax.tree.leaves((inputs, points, weights))
+    made = replay(known.jaxpr.jaxpr, known.jaxpr.consts, flat, way)
+    return jax.tree.unflatten(jax.tree.structure(known.out_info), made)[0]
 
 
 # It runs once, on few points: what makes programs fast takes longer than it.

@@ -125,9 +125,13 @@ def traced(arrays):
 
 def whitened(points):
     """Points [K, M] made to have mean 0 and covariance 1 in the sample."""
-    centred = points - points.mean(axis=1, keepdims=True)
-    root = np.linalg.cholesky(centred @ centred.T / points.shape[1])
-    return np.linalg.inv(root) @ centred  # its condition is about 1
+    centred = points - points.mean(axis=1, keepdims=True, dtype=np.float64).astype(points.dtype)
+    root = np.linalg.cholesky(centred @ centred.T / points.shape[1])  # its condition is about 1
+    if len(points) < 128:  # for so few that is faster than the import
+        return np.linalg.inv(root) @ centred
+    from scipy.linalg import solve_triangular
+
+    return solve_triangular(root, centred, lower=True, overwrite_b=True, check_finite=False)
 
 
 BITS = 30  # of Sobol's numbers
@@ -180,7 +184,7 @@ def scrambled_sobol(count, samples, rng):
     shift = own.integers(0, 2, (count, BITS), np.uint32) @ powers
     lower = np.tril(own.integers(0, 2, (count, BITS, BITS), np.uint32), -1) + np.eye(BITS, dtype=np.uint32)
     digits = (numbers[:, None, :] >> np.arange(BITS - 1, -1, -1)[:, None]) & 1  # the first one is of 1/2
-    numbers = (((lower.astype(float) @ digits) % 2).astype(np.int64) * powers[::-1, None]).sum(1)
+    numbers = (((lower.astype(float) @ digits).astype(np.int64) & 1) * powers[::-1, None]).sum(1)
     points = np.empty((samples, count), np.uint32)
     points[0], made = shift, 1
     for j in range(BITS):  # Gray's code: the second half of 2^(j+1) points is the first one backwards
@@ -197,6 +201,7 @@ def draw_sobol(seed, k, samples=SAMPLES):
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k,)))
     points = ndtri(np.clip(scrambled_sobol(max(1, GAUSSIANS), samples, rng).T, 1e-15, 1 - 1e-15))[:GAUSSIANS]
+    points = points.astype("float64" if DTYPE == "float64" else "float32", copy=False)
     return whitened(points) if WHITEN and samples >= 2 * GAUSSIANS else points, np.full(samples, 1 / samples)
 
 
