@@ -376,8 +376,7 @@ def walk(x: Expr) -> Iterator[Expr]:
     while stack:
         node = stack.pop()
         yield node
-        if parts := node.parts:
-            stack += parts[::-1]
+        stack += node.parts[::-1]
 
 
 def values(x: Expr) -> list[Value]:
@@ -386,9 +385,7 @@ def values(x: Expr) -> list[Value]:
 
 
 def is_vector(x: Expr) -> bool:
-    if isinstance(x, Value):
-        return x.vector
-    return any(map(is_vector, x.parts))
+    return any(isinstance(node, Value) and node.vector for node in walk(x))
 
 
 def replace(x: Expr, leaf: Callable[[Expr], Expr | None]) -> Expr:
