@@ -21,6 +21,7 @@ LEAST, MOST = 512, 16_384  # points that integrands are looked at
 LARGE = 400  # instructions: what is made of so many takes minutes and gigabytes to compile once more
 # points on which rounding is looked at: there is no time to compile well for that, and tables take the square
 REPLAYED, REPLAYED_TABLES = 4096, 256
+REPLAYED_LONG = 512  # the same of runs that take longer than compiling for another number of points
 HISTORY = 1e9  # bytes that all rounds of loops may keep for that
 
 
@@ -79,12 +80,13 @@ def checks(plan: SampledPlan) -> list[Setting]:
     passes = PASSES_CHEAPLY if quick else PASSES
     # half the points as all of them take as long as a half more, each of the two halves
     padded = halved * plan.seconds < COMPILED or not small
+    replayed = REPLAYED if plan.seconds < COMPILED else REPLAYED_LONG
     of_checked = {
         "HALVED": str(halved),
         "PADDED": str(padded),
         "PULLED": str(pulled),
         "PASSES": str(passes),
-        "REPLAYED": str((REPLAYED_TABLES if program.tables else REPLAYED) if small else 0),
+        "REPLAYED": str((REPLAYED_TABLES if program.tables else replayed) if small else 0),
     }
     return [
         Setting(of_checked, "of `checked`"),
