@@ -269,7 +269,7 @@ def ensemble(error: float = 2e-3, steps: int = 20, batch: int = 4) -> None:
     data = problem(steps, batch)
     update, of = case("adam")
     program = tpc.parse(trained(HEAD, update), dims={"T": steps, "B": batch})
-    fine = program.compile(samples=2048, repeats=16)(cut(data))["loss"]
+    fine = program.compile(samples=2048, repeats=64)(cut(data))["loss"]
     print(f"reference: standard error at most {np.max(np.asarray(fine.stderr)):.1e}", flush=True)
     found = {}
     for width, (count, together) in ENSEMBLES.items():
@@ -285,7 +285,7 @@ def ensemble(error: float = 2e-3, steps: int = 20, batch: int = 4) -> None:
         )
     peer, which = cheapest(found, error)  # type: ignore[no-untyped-call]
     print(f"finite width: {peer:.2f} s, {which}", flush=True)
-    for samples, count in ((128, 96), (256, 96), (512, 48), (1024, 24)):
+    for samples, count in ((128, 2048), (256, 1024), (384, 768), (512, 512), (768, 256), (1024, 128)):
         module = program.compile(samples=samples, repeats=2, dtype="float32").module
 
         def one(seed: int, module: Any = module) -> Any:
@@ -294,12 +294,19 @@ def ensemble(error: float = 2e-3, steps: int = 20, batch: int = 4) -> None:
         runs = np.stack([np.asarray(one(1000 + seed)[0]["loss"], float) for seed in range(count)])
         # the mean's distance has its own error in it, which is taken for bias, too
         variance, bias = runs.var(axis=0, ddof=1), runs.mean(axis=0) - fine.value
-        seconds, room = fastest(partial(one, 7)), error**2 - bias**2
+        room = error**2 - bias**2
         repeats = int(np.ceil(np.max(variance / room))) if np.all(room > 0) else 0
+        seconds = fastest(partial(one, 7)) * repeats
+        several = program.compile(samples=samples, repeats=max(2, repeats), dtype="float32")
+        whole = fastest(partial(several, cut(data), seed=7)) if repeats else np.inf
         print(
             f"{samples} points: deviation {np.sqrt(variance.max()):.1e}, bias {np.abs(bias).max():.1e}, "
-            f"{seconds:.4f} s a repeat, "
-            + (f"{repeats} repeats, ratio {peer / seconds / repeats:.0f}" if repeats else "bias"),
+            + (
+                f"{repeats} repeats in {seconds:.3f} s, ratio {peer / seconds:.0f}; "
+                f"with all that a run looks at {whole:.3f} s, ratio {peer / whole:.0f}"
+                if repeats
+                else "bias"
+            ),
             flush=True,
         )
 

@@ -17,18 +17,22 @@ def scipys(count, samples, seed):
         return qmc.Sobol(count, scramble=True, rng=np.random.default_rng(seed)).random(samples)
 
 
+def made(count, samples, seed):
+    return np.concatenate(list(runner.scrambled_sobol(count, samples, np.random.default_rng(seed)))).T
+
+
 @pytest.mark.parametrize(
     ("count", "samples"), [(1, 1), (1, 2), (2, 7), (3, 64), (40, 1000), (397, 257), (2000, 2)]
 )
-def test_points_are_scipys(count, samples):
-    assert np.array_equal(
-        runner.scrambled_sobol(count, samples, np.random.default_rng(3)), scipys(count, samples, 3)
-    )
+@pytest.mark.parametrize("at_once", [runner.AT_ONCE, 300])
+def test_points_are_scipys(count, samples, at_once, monkeypatch):
+    monkeypatch.setattr(runner, "AT_ONCE", at_once)
+    assert np.array_equal(made(count, samples, 3), scipys(count, samples, 3))
 
 
 def test_without_the_table_they_are_scipys_own(monkeypatch):
     monkeypatch.setattr(runner, "sobol_directions", lambda count: None)
-    assert np.array_equal(runner.scrambled_sobol(3, 10, np.random.default_rng(1)), scipys(3, 10, 1))
+    assert np.array_equal(made(3, 10, 1), scipys(3, 10, 1))
 
 
 def test_scipys_statistics_are_not_imported(tmp_path):

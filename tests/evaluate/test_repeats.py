@@ -1,6 +1,7 @@
 """Repeats that are computed side by side are the very ones that the module computes one after the other."""
 
 from dataclasses import replace
+from threading import get_ident
 
 import numpy as np
 import pytest
@@ -22,13 +23,22 @@ def evaluator():
 
 def test_side_by_side_are_the_repeats_one_by_one(evaluator, monkeypatch):
     monkeypatch.setattr("tpc.evaluate.side_by_side.processors", lambda: 3)
-    seen = []
-    together = evaluator(INPUTS, seed=7, progress=lambda done, count: seen.append((done, count)))
-    alone = evaluator.module.run(INPUTS, seed=7)
-    assert seen == [(k, 4) for k in (1, 2, 3, 4)]
-    for name, (value, stderr) in alone.items():
-        assert np.array_equal(together[name].value, value)
-        assert np.array_equal(together[name].stderr, stderr)
+    alone, threads = evaluator.module.run(INPUTS, seed=7), []
+    evaluated = evaluator.module.evaluated
+    monkeypatch.setattr(
+        evaluator.module, "evaluated", lambda *given: threads.append(get_ident()) or evaluated(*given)
+    )
+    for compiled in (False, True):
+        seen = []
+        threads.clear()
+        together = evaluator(
+            INPUTS, seed=7, progress=lambda done, count, seen=seen: seen.append((done, count))
+        )
+        assert (get_ident() not in threads[:4]) == compiled  # the first repeat waits for nobody then
+        assert seen == [(k, 4) for k in (1, 2, 3, 4)]
+        for name, (value, stderr) in alone.items():
+            assert np.array_equal(together[name].value, value)
+            assert np.array_equal(together[name].stderr, stderr)
 
 
 def test_only_what_is_missing_is_computed(evaluator, monkeypatch):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from threading import Event, Lock
 from types import ModuleType
 from typing import Any
+from weakref import WeakSet
 
 from tpc.evaluate.checkpoint import EvaluationCheckpoint
 from tpc.evaluate.long_repeats import LongRepeats
@@ -19,7 +20,10 @@ from tpc.machine.memory import SURE, free_memory
 from tpc.machine.precision import precision
 from tpc.plan.plan import Plan
 
-ROOM = 1e9  # bytes, as the plan has them, that the repeats of one time may take, if one does not take more
+ROOM = 2e9  # bytes, as the plan has them, that the repeats of one time may take, if one does not take more
+
+# modules of which a repeat has been computed, so that nothing is left to compile
+_COMPILED: WeakSet[ModuleType] = WeakSet()
 
 
 def processors() -> int:
@@ -96,7 +100,7 @@ def compute(
     each: float,
     long: LongRepeats | None = None,
 ) -> None:
-    """Adds the repeats that `kept` lacks, those after the first one (which compiles) side by side.
+    """Adds the repeats that `kept` lacks, side by side, but for the first one of a module, which compiles.
 
     They are added in their order; none is where that is no use.
 
@@ -109,15 +113,18 @@ def compute(
         return
     repeats = Repeats(module, plan, module.prepared(given), seed, long)
     pool = ThreadPoolExecutor(count)
+    coming = dict[int, Future[Any]]()
+    apart = missing if long is None and module in _COMPILED else missing[1:]
     try:
-        coming = dict[int, Future[Any]]()
         for k in missing:
+            if count > 1 and k == apart[0]:
+                coming = {other: pool.submit(repeats.apart, other) for other in apart}
             waited = coming.pop(k, None)
             kept[k] = repeats.here(k, kept.running.wait) if waited is None else kept.running.result(waited)
-            if k == missing[0] and count > 1:
-                coming = {k: pool.submit(repeats.apart, k) for k in missing[1:]}
             if progress is not None:
                 progress(len(kept), plan.repeats)
+        if long is None:
+            _COMPILED.add(module)
     finally:
         repeats.over.set()
         pool.shutdown(wait=False, cancel_futures=True)

@@ -129,12 +129,13 @@ def whitened(points):
     root = np.linalg.cholesky(centred @ centred.T / points.shape[1])  # its condition is about 1
     if len(points) < 128:  # for so few that is faster than the import
         return np.linalg.inv(root) @ centred
-    from scipy.linalg import solve_triangular
+    from scipy.linalg.blas import get_blas_funcs
 
-    return solve_triangular(root, centred, lower=True, overwrite_b=True, check_finite=False)
+    (solve,) = get_blas_funcs(("trsm",), (centred,))  # X Lᵀ = Cᵀ, where C is
+    return solve(1, root, centred.T, side=1, lower=1, trans_a=1, overwrite_b=1).T
 
 
-BITS = 30  # of Sobol's numbers
+BITS, AT_ONCE = 30, 1 << 18  # of Sobol's numbers; numbers that are made at a time
 DIRECTIONS = {}  # of Sobol's sequence, by the count of dimensions
 
 
@@ -167,7 +168,7 @@ def sobol_directions(count):
 
 
 def scrambled_sobol(count, samples, rng):
-    """Sobol's points [samples, count] in [0, 1), scrambled by triangular matrices and a shift.
+    """Sobol's points, scrambled by triangular matrices and a shift, some dimensions [K, samples] at a time.
 
     They are those of `scipy.stats.qmc.Sobol(count, rng=rng)`, bit by bit. Importing scipy.stats takes longer
     than most limits do.
@@ -179,19 +180,24 @@ def scrambled_sobol(count, samples, rng):
         with warnings.catch_warnings():
             # balance is lost if samples is no power of 2, and nothing else
             warnings.simplefilter("ignore", UserWarning)
-            return qmc.Sobol(count, scramble=True, rng=rng).random(samples)
+            points = qmc.Sobol(count, scramble=True, rng=rng).random(samples)
+        yield points.T
+        return
     powers, own = 1 << np.arange(BITS), rng.spawn(1)[0]
-    shift = own.integers(0, 2, (count, BITS), np.uint32) @ powers
+    shift = (own.integers(0, 2, (count, BITS), np.uint32) @ powers).astype(np.uint32)
     lower = np.tril(own.integers(0, 2, (count, BITS, BITS), np.uint32), -1) + np.eye(BITS, dtype=np.uint32)
     digits = (numbers[:, None, :] >> np.arange(BITS - 1, -1, -1)[:, None]) & 1  # the first one is of 1/2
     numbers = (((lower.astype(float) @ digits).astype(np.int64) & 1) * powers[::-1, None]).sum(1)
-    points = np.empty((samples, count), np.uint32)
-    points[0], made = shift, 1
-    for j in range(BITS):  # Gray's code: the second half of 2^(j+1) points is the first one backwards
-        more = min(made, samples - made)
-        points[made : made + more] = points[made - more : made][::-1] ^ numbers[:, j].astype(np.uint32)
-        made += more
-    return points * 2.0**-BITS
+    numbers, together = numbers.astype(np.uint32), max(1, AT_ONCE // samples)
+    for start in range(0, count, together):
+        some = numbers[start : start + together]
+        points = np.empty((len(some), samples), np.uint32)
+        points[:, 0], made = shift[start : start + together], 1
+        for j in range(BITS):  # Gray's code: the second half of 2^(j+1) points is the first one backwards
+            more = min(made, samples - made)
+            points[:, made : made + more] = points[:, made - more : made][:, ::-1] ^ some[:, j, None]
+            made += more
+        yield points * 2.0**-BITS
 
 
 def draw_sobol(seed, k, samples=SAMPLES):
@@ -200,8 +206,10 @@ def draw_sobol(seed, k, samples=SAMPLES):
     A scrambling of its own of Sobol's sequence, as standard Gaussians.
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k,)))
-    points = ndtri(np.clip(scrambled_sobol(max(1, GAUSSIANS), samples, rng).T, 1e-15, 1 - 1e-15))[:GAUSSIANS]
-    points = points.astype("float64" if DTYPE == "float64" else "float32", copy=False)
+    points, made = np.empty((GAUSSIANS, samples), "float64" if DTYPE == "float64" else "float32"), 0
+    for part in scrambled_sobol(GAUSSIANS, samples, rng) if GAUSSIANS else ():
+        points[made : made + len(part)] = ndtri(np.clip(part, 1e-15, 1 - 1e-15, out=part))
+        made += len(part)
     return whitened(points) if WHITEN and samples >= 2 * GAUSSIANS else points, np.full(samples, 1 / samples)
 
 
