@@ -1,7 +1,5 @@
-"""What a plan promises before anything is computed: which representation, how many points, what it costs, and
-which outputs it has no right error for."""
+"""What a plan promises before anything is computed: which representation, how many points, what it costs."""
 
-import math
 import random
 from dataclasses import replace
 
@@ -9,9 +7,7 @@ import numpy as np
 import pytest
 
 import tpc
-from tpc.core.expr import Ref, Value, add, call, mul, number, power
 from tpc.diagnostics.diagnostic import TpcError
-from tpc.expand.watch import with_jumps_watched
 from tpc.plan import plan_points
 from tpc.plan.cost import (
     MEMORY,
@@ -27,7 +23,6 @@ from tpc.plan.cost import (
 )
 from tpc.plan.draft import Draft
 from tpc.plan.gaussians import Layout, Rows, lay_out
-from tpc.plan.infinite import Exponents, NotPolynomialError, infinite_means, with_finite_means, without_error
 from tpc.plan.make_plan import make_plan
 from tpc.plan.options import DTYPES, METHODS, Options
 from tpc.plan.plan import (
@@ -44,11 +39,9 @@ from tpc.plan.plan_points import PANELS
 from tpc.plan.print_plan import print_plan
 from tpc.plan.sectors import Sectors, separate
 from tpc.plan.space import Chaos, Linear, Nodes
-from tpc.plan.tails import heavy_and_edged
 
 U = "width n\nvector u : n ~ N(0, 1)\n"
 W = "matrix W : n x n ~ N(0, 1/n)\n"
-X = Value(Ref("u"), True)
 
 
 def planned(text, **options):
@@ -347,117 +340,3 @@ def test_vectors_are_counted_as_they_are_kept():
     assert draft.vectors == sum(number.count for number in draft.kept.values())
     longer = Draft.of(tpc.parse(SAMPLED.replace("x[8]^4", "x[8]^3*x[1]")), None)
     assert longer.kept["x"] == VectorCount(9)
-
-
-# means without a right error
-
-
-@pytest.mark.parametrize(
-    ("text", "heavy", "edged"),
-    [
-        ("output m = mean(u^2)\n", False, False),
-        ("output m = mean(u^4)\n", False, False),
-        ("output m = mean(u^5)\n", True, False),
-        ("output m = mean(tanh(u)^9)\n", False, False),
-        ("output m = mean(relu(u)^2)\n", False, True),
-        ("output m = mean(relu(u)^6)\n", True, True),
-        ("output m = mean(exp(u))\n", True, False),
-        ("output m = mean(exp(-u^2))\n", False, False),
-        ("output m = mean(1/(1 + u^2))\n", False, False),
-        ("output m = mean(1/u^2)\n", True, False),
-        ("output m = mean(sqrt(1 + u^2)^4)\n", False, True),
-        ("c = mean(u^6)\noutput m = tanh(c)\n", True, False),
-        ("c = mean(u^6)\noutput m = mean(u^2)\noutput k = c\n", False, False),
-        (W + "x = u^3\ny = W @ x\noutput m = mean(y*u)\n", True, False),
-        (W + "y = W @ tanh(u)\noutput m = mean(y^4)\n", False, False),
-        ("x[0] = u\nfor t < 3:\n    x[t+1] = x[t]^2\noutput m = mean(x[3])\n", True, False),
-        ("x[0] = u\nfor t < 30:\n    x[t+1] = x[t] + 1\noutput m = mean(x[30]^2)\n", False, False),
-    ],
-)
-def test_tails_and_kinks_are_seen_from_the_program(text, heavy, edged):
-    found = heavy_and_edged(tpc.parse(U + text))
-    assert ("m" in found[0], "m" in found[1]) == (heavy, edged)
-
-
-def test_of_what_is_watched_no_tails_are_looked_at():
-    """Its spread alone decides whether it is 0."""
-    program = with_jumps_watched(
-        tpc.parse(U + "a = mean(exp(u)*relu(u)) - 1\noutput m = mean(u*sign(a*u))\n")
-    )
-    assert [output.jump for output in program.outputs] == ["", "sign"]
-    assert heavy_and_edged(program) == (("m",), ("m",))
-
-
-@pytest.mark.parametrize("power_", [1, 2, 3, 4])
-@pytest.mark.parametrize("factor", [0.2, 0.24, 0.26, 0.49, 0.51, -3])
-def test_where_a_mean_of_an_exponential_is_infinite(power_, factor):
-    """E exp(c g²) is (1 − 2c)^(−1/2) for c < 1/2; its error is of E exp(2 c g²). exp(c g^k) outgrows any
-    Gaussian for k > 2, where c g^k is somewhere positive."""
-    program = tpc.parse(U + f"output m = mean(exp({factor}*u^{power_}))\n".replace("*u^1", "*u"))
-    infinite, wild = (bool(found) for found in infinite_means(program))
-    if power_ == 1:
-        assert (infinite, wild) == (False, False)
-    elif power_ == 2:
-        assert (infinite, wild) == (factor > 0.5, 0.25 < factor < 0.5)
-    else:
-        assert infinite == (factor > 0 or power_ == 3)
-    assert without_error(program) == (("m",) if wild else ())
-
-
-@pytest.mark.parametrize(
-    ("text", "infinite"),
-    [
-        ("vector v : n ~ N(0, 1)\noutput m = mean(exp(u*v))\n", True),  # eigenvalues ±1/2
-        ("vector v : n ~ N(0, 1)\noutput m = mean(exp(99/100*u*v))\n", False),
-        ("vector v : n ~ N(0, 1)\noutput m = mean(exp(u^2*v^2))\n", True),
-        ("vector v : n ~ N(0, 1)\noutput m = mean(exp(-u^2*v^2 - u^4 - v^4))\n", False),
-        ("vector v : n ~ N(0, 1)\noutput m = mean(exp(u^3*v - 2*u^4 - 2*v^4))\n", False),
-        ("vector (v, w) : n ~ N([0, 0], [[1, 1/2], [1/2, 1]])\noutput m = mean(exp(7/10*v*w))\n", True),
-        ("vector (v, w) : n ~ N([0, 0], [[1, 1/2], [1/2, 1]])\noutput m = mean(exp(3/5*v*w))\n", False),
-        ("x = exp(u^2/8)\noutput m = mean(x^4)\n", True),
-        ("x = exp(u^2/8)\noutput m = mean(x^3)\n", False),
-        ("x = exp(-u^2/8)\noutput m = mean(x^(-4))\n", True),
-        ("x = exp(u^2/3)\noutput m = mean(x^2)\n", True),
-        ("x = exp(u^2/3)\noutput m = mean(x)\n", False),
-        ("output m = mean(exp(u^2)*exp(-u^2))\n", False),
-        ("output m = mean(exp(u^2)*exp(-2/3*u^2))\n", False),
-        ("output m = mean(exp(u^2) - exp(u^2 + 1))\n", False),  # not for certain: terms may cancel
-        ("output m = mean(u*exp(u^2))\n", True),
-        ("output m = mean(relu(u)*exp(-u^2 + u^4))\n", False),  # relu may be 0 where it grows: not certain
-    ],
-)
-def test_only_what_is_infinite_for_certain_is_refused(text, infinite):
-    program = tpc.parse(U + text)
-    if infinite:
-        with pytest.raises(TpcError) as caught:
-            with_finite_means(program)
-        assert caught.value.diagnostics[0].code == "TP806"
-    else:
-        assert with_finite_means(program) is program
-
-
-def test_what_depends_on_a_wild_mean_has_no_error():
-    program = tpc.parse(
-        U + "c = mean(exp(u^2/3))\nd = 2*c\nx = d*u\noutput k = mean(x*u)\noutput m = mean(u^2)\n"
-    )
-    assert without_error(program) == ("k",)
-    later = tpc.parse(U + "c = mean(exp(u^2/3))\nx = c*u\nd = mean(x^2)\ng = d + 1\noutput q = g\n")
-    assert without_error(later) == ("q",)
-
-
-def test_growth_is_of_every_term():
-    exponents = Exponents.of(tpc.parse(U + "output m = mean(u^2)\n"))
-    x = add(call("exp", mul(number(2), power(X, number(2)))), X, call("exp", power(X, number(4))))
-    assert sorted(exponents.growth(x)) == pytest.approx([0, 2, math.inf])
-
-
-def test_exponents_of_too_many_terms_are_left():
-    """Rather than multiplied out for ever."""
-    members = "".join(f"vector w{k} : n ~ N(0, 1)\n" for k in range(12))
-    total = " + ".join(f"w{k}" for k in range(12))
-    program = tpc.parse(f"width n\n{members}output m = mean(exp(-({total})^12))\n")
-    assert infinite_means(program) == ([], [])
-    with pytest.raises(NotPolynomialError):
-        Exponents.of(program).polynomial(
-            power(add(*(Value(Ref(f"w{k}"), True) for k in range(12))), number(8))
-        )
