@@ -106,7 +106,7 @@ class Body:
             sizes=self.expressions.sizes(family.name),
             blocks=family.name in self.parts.histories,
         )
-        frame.held.append(held)
+        frame.hold(held)
         return held
 
     def _store(self, leaf: Leaf, value: Py, frame: Frame) -> None:
@@ -119,7 +119,7 @@ class Body:
             if held is not None:
                 held.name, held.pending = same, False
             else:
-                frame.held.append(self._variable(same, op.out, frame))
+                frame.hold(self._variable(same, op.out, frame))
             return
         comment = self.comments.of(op)
         if held is not None and slot:
@@ -129,7 +129,7 @@ class Body:
         if held is None or op.out in s.direct:
             local = self.names.fresh(local_name(op.out.name, op.out.index))
             frame.statements.append(Assign((local,), value, comment))
-            frame.held.append(self._variable(local, op.out, frame))
+            frame.hold(self._variable(local, op.out, frame))
             value, comment = py.name(local), ""
         if held is not None:
             self._write(held, op.out, value, frame, comment)
@@ -201,7 +201,7 @@ class Body:
     def _matmul(self, leaf: Leaf, op: MatMul, frame: Frame) -> None:
         out = self.names.fresh(local_name(op.out.name, op.out.index))
         self.product("product", op, self.expressions.member(op.operand, frame), out, (), frame)
-        frame.held.append(self._variable(out, op.out, frame))
+        frame.hold(self._variable(out, op.out, frame))
         held = frame.target(op.out)
         if held is not None:
             self._write(held, op.out, py.name(out), frame)
@@ -299,7 +299,7 @@ class Body:
             local = self.names.fresh(fixed_name(name, now))
             vector = s.family.kind != "scalar"
             packed = name in self.expressions.packed
-            inner.held.append(
+            inner.hold(
                 MemberArray(
                     local, name, vector, now, s.kept, s.family.shape, inner, store=False, packed=packed
                 )
@@ -320,7 +320,7 @@ class Body:
         name = self.names.fresh(f"{self.names[start.family]}_end")
         packed = start.family in self.expressions.packed
         shape = s.family.shape
-        frame.held.append(
+        frame.hold(
             MemberArray(
                 name, start.family, start.vector, final, s.kept, shape, frame, store=False, packed=packed
             )
@@ -336,7 +336,7 @@ class Body:
 
     def _end(self, start: MemberArray, inner: Frame) -> Py:
         """What a round leaves of a carried family."""
-        after = next(h for h in inner.held if h.family == start.family and h.store)
+        after = next(h for h in inner.held[start.family] if h.store)
         if after.kept:
             after.ready()
         if not after.vector:
@@ -354,8 +354,8 @@ class Body:
         found = [
             h
             for f in frame.outward()
-            for h in f.held
-            if h.family == name and h.kept == s.kept and dict(h.fixed) == wanted
+            for h in f.held.get(name, ())
+            if h.kept == s.kept and dict(h.fixed) == wanted
         ]
         found[0].ready() if found[0].kept else None
         return found[0]

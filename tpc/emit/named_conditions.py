@@ -31,7 +31,7 @@ def with_named_conditions(
         value = expressions.value(condition, frame if values is None else values, ranges)
         frame.statements.append(Assign((identifier,), value))
         family, vector = str(SplitName(identifier, "")), is_vector(condition)
-        frame.held.append(MemberArray(identifier, family, vector, {}, (), (), frame, store=False))
+        frame.hold(MemberArray(identifier, family, vector, {}, (), (), frame, store=False))
         named: dict[Expr, Expr] = {condition: Value(Ref(family), vector)}
         phi = replace(phi, named.get)
     return phi

@@ -203,7 +203,7 @@ class Opening:
     def _given(self, family: str, vector: bool, shape: tuple[int, ...], value: Py, comment: str = "") -> None:
         name, axes = self.names[family], tuple(range(len(shape)))
         self.frame.statements.append(Assign((name,), value, comment))
-        self.frame.held.append(MemberArray(name, family, vector, {}, axes, shape, self.frame, store=False))
+        self.frame.hold(MemberArray(name, family, vector, {}, axes, shape, self.frame, store=False))
 
     # matrices
 

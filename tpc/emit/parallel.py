@@ -182,7 +182,7 @@ class Parallel:
                     inner,
                     store=False,
                 )
-                inner.held.append(local)
+                inner.hold(local)
                 parts = [py.FULL] * position + [py.part(shift.const, region.greatest, held.shape[axis])]
                 local.packed = held.packed and all(map(py.is_full, parts))
                 found[held, axis, index] = (
@@ -225,7 +225,7 @@ class Parallel:
                 pending=True,
                 sizes=held.sizes,
             )
-            inner.held.append(local)
+            inner.hold(local)
             found.append((held, lie, local))
         return found
 

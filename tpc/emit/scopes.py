@@ -91,7 +91,7 @@ class Frame:
     parent: Frame | None = None
     # loop variables to Python names
     variables: dict[str, str] = field(default_factory=dict)
-    held: list[MemberArray] = field(default_factory=list)
+    held: dict[str, list[MemberArray]] = field(default_factory=dict)  # by family
     chains: dict[tuple[str, bool], BasisChain] = field(default_factory=dict)
     prologue: list[Statement] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
@@ -112,6 +112,9 @@ class Frame:
                 return frame.variables[name]
         raise KeyError(name)
 
+    def hold(self, member: MemberArray) -> None:
+        self.held.setdefault(member.family, []).append(member)
+
     def find(self, ref: Ref) -> MemberArray:
         """Where a member can be read."""
         held = self.find_or_none(ref)
@@ -122,7 +125,7 @@ class Frame:
     def find_or_none(self, ref: Ref) -> MemberArray | None:
         """The innermost and latest place that has a member, None if it is not made yet."""
         for frame in self.outward():
-            for held in reversed(frame.held):
+            for held in reversed(frame.held.get(ref.name, ())):
                 if held.holds(ref) and not (held.pending and not held.kept):
                     held.ready()
                     return held
@@ -131,7 +134,7 @@ class Frame:
     def target(self, ref: Ref) -> MemberArray | None:
         """What a member that is made now has to be stored in, if anything was set aside for it."""
         for frame in self.outward():
-            for held in reversed(frame.held):
+            for held in reversed(frame.held.get(ref.name, ())):
                 if held.holds(ref) and held.store:
                     return held
         return None

@@ -173,6 +173,6 @@ def at_hand(held: MemberArray, ref: Ref, nest: Sequence[Region], name: str, fram
                 return
         else:
             fixed[axis] = i
-    frame.held.append(
+    frame.hold(
         MemberArray(name, held.family, held.vector, fixed, tuple(kept), held.shape, frame, store=False)
     )
