@@ -170,19 +170,19 @@ def _in_factors(program: Program, tables: frozenset[str]) -> Program:
 
 def _not_linear(program: Program) -> set[str]:
     """Tables that are no linear maps of outer products, or are read by more than products and tables."""
-    found = set[str]()
+    found, tables = set[str](), program.tables
     for op, _ in instructions(program.body):
         if isinstance(op, OuterNonlin):
             found |= set() if _linear(op.phi) else {op.out.name}
         elif not isinstance(op, OuterMul):
-            found |= {ref.name for ref in used_refs(op)} & program.tables
+            found |= {ref.name for ref in used_refs(op)} & tables
     return found
 
 
 def _with_kin(program: Program, tables: set[str]) -> set[str]:
     """Tables with all that they are made of, and all that are made of them."""
-    ops = [op for op, _ in instructions(program.body) if isinstance(op, OuterNonlin)]
-    kin = [{op.out.name, *(ref.name for ref in used_refs(op))} & program.tables for op in ops]
+    ops, every = [op for op, _ in instructions(program.body) if isinstance(op, OuterNonlin)], program.tables
+    kin = [{op.out.name, *(ref.name for ref in used_refs(op))} & every for op in ops]
     while more := {name for names in kin if names & tables for name in names} - tables:
         tables = tables | more
     return tables

@@ -192,8 +192,9 @@ class _Attempt:
         return set()
 
     def write_readers(self) -> set[str]:
+        tables = self.program.tables
         for site in self.sites:
-            read = {ref.name for ref in used_refs(site.op)} & self.program.tables
+            read = {ref.name for ref in used_refs(site.op)} & tables
             if site.out.name in self.forms or not read:
                 continue
             try:

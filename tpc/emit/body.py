@@ -49,6 +49,11 @@ class Body:
         # families that inputs and Gaussians are, whose arrays are never written to
         self.given = {item.name for item in program.inputs} | {n for g in program.gaussians for n in g.names}
         self.scales: dict[str, Scale] = {}  # of matrices
+        # how families are kept, by the scopes in which anything is set aside for them
+        self.kept_in: dict[Region | None, list[Storage]] = {}
+        for s in parts.storage.values():
+            for scope in dict.fromkeys((s.scope, *([] if s.carry is None else [s.carry.region]))):
+                self.kept_in.setdefault(scope, []).append(s)
         self.expressions = Expressions(
             space, names, program.inputs, program.tables, slots_of(program, program.factored)
         )
@@ -80,7 +85,7 @@ class Body:
 
         Arrays, the members that a carried family begins with, and the next ones of a round.
         """
-        for s in self.parts.storage.values():
+        for s in self.kept_in.get(scope, ()):
             fixed: dict[int, Index] = {axis: Affine.var(r.variable) for axis, r in s.dropped.items()}
             if s.carry is not None:
                 if s.carry.region is scope:
@@ -290,9 +295,10 @@ class Body:
         What the first round gets, what a round calls it, and where the first member is.
         """
         carried: list[tuple[Py, str, MemberArray]] = []
-        for name, s in self.parts.storage.items():
+        for s in self.kept_in.get(region, ()):
             if s.carry is None or s.carry.region is not region:
                 continue
+            name = s.family.name
             fixed: dict[int, Index] = {axis: Affine.var(r.variable) for axis, r in s.dropped.items()}
             start = self._start(name, fixed, s, frame)
             now = {**fixed, s.carry.axis: Affine.var(region.variable) + s.carry.first}

@@ -33,7 +33,7 @@ def inner_products(body: Body, region: Region, frame: Frame) -> bool:
     nest = region.nest()
     leaf = nest[-1].body[0]
     sides = (
-        _one_moves(leaf, nest, body.program.tables)
+        _one_moves(leaf, nest, body.expressions.tables)
         if len(nest[-1].body) == 1 and isinstance(leaf, Leaf)
         else None
     )

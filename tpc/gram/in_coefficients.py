@@ -45,10 +45,10 @@ Term = tuple[Ranges, Ref]  # a vector that a table may be made of, over ranges
 def in_coefficients(program: Program) -> Program:
     """The program without tables in factors. Raises NotGramError for functions that are not of singular
     values."""
-    if not program.factored:
+    if not (factored := program.factored):
         return program
-    writer = _Coefficients(slots_of(program, program.factored), {*program.names})
-    tables = {family.name: family for family in program.families if family.name in program.factored}
+    writer = _Coefficients(slots_of(program, factored), {*program.names})
+    tables = {family.name: family for family in program.families if family.name in factored}
     for name, family in tables.items():
         writer.add(name, family.shape, writer.slots[name])
     body = rewrite_sites(program.body, sites_of(program.body), writer.op)

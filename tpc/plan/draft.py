@@ -64,8 +64,9 @@ def table_work(program: Program, parts: Structure) -> TableWork:
         if s.family.kind == "table"
     )
     steps = products = 0
+    factored = program.factored
     for op, loops in instructions(program.body):
-        if op.out.name in program.factored or (isinstance(op, OuterMul) and op.vectors is not None):
+        if op.out.name in factored or (isinstance(op, OuterMul) and op.vectors is not None):
             continue
         if isinstance(op, OuterNonlin):
             steps += turns(loops) * sum(1 for _ in walk(op.phi))

@@ -45,8 +45,9 @@ class Linear:
     sectors: Sectors = field(default_factory=Sectors)
 
     def refuses(self, program: Program) -> str | None:
+        factored = program.factored
         for op, _ in instructions(program.body):
-            if isinstance(op, OuterNonlin) and op.out.name not in program.factored:
+            if isinstance(op, OuterNonlin) and op.out.name not in factored:
                 return f"`{as_written(op.out)}` ({op.origin}) is a table"
             if isinstance(op, Nonlin) and degree(op.phi) > 1:
                 return f"`{as_written(op.out)}` ({op.origin}) is not linear in its vectors"
@@ -80,8 +81,9 @@ class Chaos:
     pointwise: bool = True
 
     def refuses(self, program: Program) -> str | None:
+        factored = program.factored
         for op, _ in instructions(program.body):
-            if isinstance(op, OuterNonlin) and op.out.name not in program.factored:
+            if isinstance(op, OuterNonlin) and op.out.name not in factored:
                 return f"`{as_written(op.out)}` ({op.origin}) is a table"
             if isinstance(op, Nonlin | Moment) and degree(op.phi) == math.inf:
                 what = "no polynomial in" if isinstance(op, Nonlin) else "no mean of a polynomial in"
