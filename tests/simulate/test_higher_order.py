@@ -149,3 +149,28 @@ def test_what_is_of_the_next_orders_is_told():
     unknown = replace(polynomial.prediction()["a"], bias=np.array(np.nan))
     report = verify({"a": (0.0, None)}, samples, corrections={"a": unknown})
     assert report.to_json()["outputs"]["a"]["gap"]["known_bias"] is False
+
+
+TRAINING = """
+width n
+dim T = 3
+input x[t < T] = 1, y[t < T] = 0
+weight U : n x 1
+weight V : 1 x n
+network f(x) = V @ tanh(U @ x)
+train f for t < T:
+    batch (x[t], y[t])
+    loss mse
+    update sgd(lr = 1/2)
+output loss
+output square[t] = loss[t]^2 for t < T
+"""
+
+
+@pytest.mark.parametrize("widths", [(1024,), (64, 256)])
+def test_the_square_of_a_loss_that_vanishes_agrees(widths):
+    """Of a network that is 0 in the limit, as it is to learn."""
+    program = tpc.parse(TRAINING)
+    samples = [program.simulate(width=n, seeds=4000) for n in widths]
+    report = verify(program.compile()().limits, samples, corrections=program.corrections().outputs)
+    assert report.agrees, str(report)
