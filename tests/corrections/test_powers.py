@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 import tpc
 from tests.corrections.expectations import expectation
+from tpc.expand.lower_orders import nearness
 
 PROGRAM = """
 width n
@@ -86,6 +89,45 @@ def test_other_powers_are_refused(output):
     text = f"width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\noutput c = {output}\n"
     with pytest.raises(tpc.TpcError, match="TP807"):
         tpc.parse(text).corrections()
+
+
+TRAINING = """
+width n
+dim T = 2
+input x[t < T] = 1, y[t < T] = 1
+parametrization uniform(r = {r})
+weight U : n x 1
+weight V : 1 x n
+network f(x) = V @ tanh(U @ x)
+train f for t < T:
+    batch (x[t], y[t])
+    loss mse
+    update sgd(lr = 1/2)
+output loss
+"""
+
+
+@pytest.mark.parametrize(("r", "power"), [("1/4", "-1/4"), ("1/3", "-1/6"), ("3/8", "-1/8")])
+def test_between_parametrizations_it_is_told_by_which_power_outputs_are_off(r, power):
+    """And networks are."""
+    program = tpc.parse(TRAINING.format(r=r), name="training")
+    with pytest.raises(tpc.TpcError) as refused:
+        program.corrections()
+    assert f"`V[0]` has n^({r}), which is no power of n^(-1/2)" in str(refused.value)
+    assert f"`loss` may be off by n^({power})" in str(refused.value)
+    limit = program.compile()()["loss"].value
+    errors = [program.simulate(width=n, seeds=200).outputs["loss"] - limit for n in (2**10, 2**15)]
+    rms = [np.sqrt(np.mean(np.square(e), axis=0)) for e in errors]
+    slope = np.log2(rms[1] / rms[0]) / 5
+    assert np.all(abs(slope - float(Fraction(power))) < 0.06)
+
+
+def test_what_outputs_are_off_by_is_told_of_those_that_are():
+    head = "width n\nvector u : n ~ N(0, 1)\noutput a = mean(tanh(u)^2)\n"
+    found = tpc.parse(head + "output b = mean(cos(u + u/n^(1/4)))\noutput c = mean(u^2) + n^(-1/3)\n")
+    assert nearness(found) == {"b": Fraction(-1, 4), "c": Fraction(-1, 3)}
+    with pytest.raises(tpc.TpcError, match=r"`b` may be off by n\^\(-1/4\), `c` may be off by n\^\(-1/3\)"):
+        found.corrections()
 
 
 def test_exactly_there_are_none_with_powers():

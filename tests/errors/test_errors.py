@@ -86,6 +86,7 @@ SAMPLES = {
     "tuple[float, float]": (1.0, 2.0),
     "Sequence[tuple[str, str, bool]]": [("NAME", "[3]", True)],
     "Mapping[str, int]": {"t": 3},
+    "Mapping[str, Fraction]": {"NAME": Fraction(-1, 4)},
     "Mapping[str, tuple[int, ...]]": {"NAME": (3, 2), "OTHER": ()},
 }
 

@@ -169,7 +169,7 @@ def test_the_command(tmp_path, capsys):
     assert main(["verify", str(tmp_path / "wishart.tp"), "--widths", "16,32", "--seeds", "100"]) == 0
     assert "n·variance" in capsys.readouterr().out
     assert main(["verify", str(tmp_path / "powers.tp"), "--widths", "16,32", "--seeds", "4"]) == 0
-    assert "note: bias and spread are not predicted: the program has powers of n" in capsys.readouterr().out
+    assert "note: bias and spread are not predicted: `c` has n, which grows" in capsys.readouterr().out
 
 
 def test_the_command_interrupted_while_it_predicts(tmp_path, capsys, monkeypatch):

@@ -18,7 +18,7 @@ from tpc.core.expr import Call, Expr, Extent, Mul, Number, Pow, Ref, Value, call
 from tpc.core.functions import elementwise
 from tpc.core.names import part
 from tpc.core.passes import Body, rewrite
-from tpc.core.program import Input, Program, all_families
+from tpc.core.program import Input, Instruction, Program, all_families
 from tpc.core.traverse import map_phi
 
 
@@ -36,10 +36,25 @@ def rooted(program: Program, *, growing: bool = False) -> Rooted | None:
     growing: whether others than negative powers are allowed, so that the input must not be 0.
     """
     root, body, found = _with_root(program)
-    if any((p > 0 and not growing) or (2 * p).denominator > 1 for p in found):
+    if any(_hinders(p, growing) for p in found):
         return None
     made = Input(root, default=Fraction(1 if growing else 0))
     return Rooted(changed(program, inputs=(*program.inputs, made), body=body), root)
+
+
+def hindrance(program: Program, *, growing: bool = False) -> tuple[Fraction, Instruction]:
+    """Of a program that is not `rooted` a power because of which it is not, and what has it.
+
+    One that is none of n^(-1/2), if there is one.
+    """
+    _, _, found = _with_root(program)
+    there = {p: op for p, op in found.items() if _hinders(p, growing)}
+    worst = max(there, key=lambda p: ((2 * p).denominator, p))
+    return worst, there[worst]
+
+
+def _hinders(p: Fraction, growing: bool) -> bool:
+    return (p > 0 and not growing) or (2 * p).denominator > 1
 
 
 def order_of(program: Program) -> float:
@@ -52,23 +67,26 @@ def order_of(program: Program) -> float:
     return 1.0 if finest <= 2 else 1 / finest
 
 
-def _with_root(program: Program) -> tuple[str, Body, set[Fraction]]:
-    """An input that is n^(-1/2), the instructions with it for widths, and the powers of n that they had."""
+def _with_root(program: Program) -> tuple[str, Body, dict[Fraction, Instruction]]:
+    """An input that is n^(-1/2), the instructions with it for widths, and the powers of n that they had.
+
+    With each power the first instruction that has it.
+    """
     root = part("n", {item.name for item in program.inputs} | set(all_families(program)))
     ratios = {width.name: width.ratio for width in program.widths}
-    found: set[Fraction] = set()
+    found: dict[Fraction, Instruction] = {}
 
-    def without_powers(x: Expr) -> Expr:
-        return replace(x, of_root)
+    def without_powers(op: Instruction) -> Instruction:
+        def of_root(node: Expr) -> Expr | None:
+            rest, exponent = _apart(node, ratios)
+            if not exponent:
+                return None if rest is node else replace(rest, of_root)
+            found.setdefault(exponent, op)
+            return mul(power(Value(Ref(root), False), Number(-2 * exponent)), replace(rest, of_root))
 
-    def of_root(node: Expr) -> Expr | None:
-        rest, exponent = _apart(node, ratios)
-        if not exponent:
-            return None if rest is node else without_powers(rest)
-        found.add(exponent)
-        return mul(power(Value(Ref(root), False), Number(-2 * exponent)), without_powers(rest))
+        return map_phi(op, lambda x: replace(x, of_root))
 
-    return root, rewrite(program.body, lambda op: map_phi(op, without_powers)), found
+    return root, rewrite(program.body, without_powers), found
 
 
 def _apart(x: Expr, ratios: Mapping[str, Expr]) -> tuple[Expr, Fraction]:

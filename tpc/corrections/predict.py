@@ -14,6 +14,7 @@ from tpc.core.calculus import NotDifferentiableError
 from tpc.core.given import require_whole
 from tpc.core.inputs import bind_inputs
 from tpc.core.names import SplitName
+from tpc.core.printer import as_written
 from tpc.core.program import Program
 from tpc.corrections.by_points import Derived, derived, without
 from tpc.corrections.coefficients import TooLargeError
@@ -22,7 +23,7 @@ from tpc.corrections.first_order import first_order_of_draws
 from tpc.corrections.given_start import GivenStart
 from tpc.corrections.jets import Field
 from tpc.corrections.linear_program import Gradients, LinearProgram, NotRationalError
-from tpc.corrections.powers import Rooted, rooted
+from tpc.corrections.powers import Rooted, hindrance, rooted
 from tpc.corrections.prediction import Correction, Corrections
 from tpc.corrections.started import StartedProgram
 from tpc.corrections.units import root_of
@@ -34,6 +35,7 @@ from tpc.evaluate.remarks import without_use
 from tpc.evaluate.result import Result
 from tpc.expand import expand
 from tpc.expand.expand import has_powers
+from tpc.expand.lower_orders import nearness
 from tpc.machine.files import digest
 from tpc.pipeline import compile_program
 from tpc.plan.options import Options
@@ -129,7 +131,10 @@ def require_expansion(program: Program) -> Rooted | StartedProgram:
     initial = expand(program).initial
     found = rooted(program) if initial is None else StartedProgram.of(program, initial)
     if found is None:
-        raise TpcError([catalogue.scaling.no_corrections(())], program.name, of_program=True)
+        power, op = hindrance(program, growing=initial is not None)
+        near, made = nearness(program), as_written(op.out)
+        wrong = catalogue.scaling.powers_without_corrections(op.origin.label, made, power, near)
+        raise TpcError([wrong], program.name, of_program=True)
     return found
 
 
@@ -152,7 +157,7 @@ def _expansion(program: Program, request: Request, limit: Result | None) -> Root
         choice = given.choice
     if choice.how == "integrated":
         names = tuple(SplitName.of(s.of).base for s in found.initial.scalars)
-        raise TpcError([catalogue.scaling.no_corrections(names)], program.name, of_program=True)
+        raise TpcError([catalogue.scaling.start_without_corrections(names)], program.name, of_program=True)
     return found
 
 

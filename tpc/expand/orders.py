@@ -88,6 +88,7 @@ class Orders:
     settled: bool = False
     # whether every instruction has been looked at, with all that it is made of
     all_seen: bool = False
+    least: Fraction = F0  # power that is looked for
 
     def __post_init__(self) -> None:
         self.given = {item.name for item in self.program.inputs} | {
@@ -230,11 +231,11 @@ class Orders:
     # fixed points
 
     def discover(self) -> None:
-        """Finds the powers of all families, each wanted down to order 1 at least. Raises UnstableError.
+        """Finds the powers of all families, each wanted down to `least` at least. Raises UnstableError.
 
         Where something grows, one more account is taken: what is told is the first one of the program.
         """
-        self.cuts = {site.out.name: F0 for site in self.sites}
+        self.cuts = {site.out.name: self.least for site in self.sites}
         for _ in range(MOST_SWEEPS):
             before = (
                 {place: set(powers) for place, powers in self.powers.items()},

@@ -61,10 +61,12 @@ class Gap:
     # `|estimate|/stderr`, as the Gaussian deviation that is as improbable (few seeds make a standard error
     # uncertain)
     sigma: np.ndarray
-    # what is put down to a bias, 0 if that was fitted
+    # what is put down to a bias, 0 if that was fitted; to the next orders, where it was known
     allowed: np.ndarray
     # p of entries with a bias in powers of n^(-p)
     order: np.ndarray
+    # of which entries the predicted bias was taken off, and not fitted
+    known_bias: np.ndarray
 
     @property
     def agrees(self) -> bool:
@@ -91,14 +93,16 @@ class Slope:
         return self.estimate - SLOPE_ERRORS * self.stderr <= SLOPE_LIMIT
 
 
-def extrapolation(widths: ArrayLike, seeds: ArrayLike, *, order: float = 1.0, growth: int = -1) -> np.ndarray:
+def extrapolation(
+    widths: ArrayLike, seeds: ArrayLike, *, order: float = 1.0, growth: int = -1, most: int = FITTED
+) -> np.ndarray:
     """The coefficients a_n of the extrapolation to n = ∞, weighted by 1/variance ∝ seeds·n^(-growth).
 
-    It is by 1, 1/n and, from three widths on, 1/n²; or by powers of n^(-order).
+    It is by 1, 1/n and, from three widths on, 1/n²; or by powers of n^(-order). most: powers at most.
     """
     n = np.asarray(widths, dtype=float)
     x = n.min() / n
-    powers = np.vander(x**order, min(len(n), FITTED), increasing=True)
+    powers = np.vander(x**order, min(len(n), most), increasing=True)
     root = np.sqrt(np.asarray(seeds) * x**growth)
     out: np.ndarray = (np.linalg.pinv(powers * root[:, None]) * root)[0]
     return out
@@ -123,35 +127,71 @@ def rest(limit: np.ndarray, stderr: np.ndarray, relative: float) -> np.ndarray:
     return np.full(limit.shape, relative * (largest or 1.0))
 
 
-def gap(measured: Measured, dtype: str, bias: np.ndarray | float = 0.0, *, order: float) -> Gap:
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Means and their variances by width in units of `size`: squares of what is tiny are not 0."""
+
+    size: np.ndarray
+    # [widths, *shape]
+    means: np.ndarray
+    variances: np.ndarray
+    seeds: Sequence[int]
+    # of what is the same at all widths: the limit's variance, and rounding
+    fixed: np.ndarray
+
+    @classmethod
+    def of(cls, measured: Measured, dtype: str) -> Units:
+        """dtype: the coarser precision, for rounding errors."""
+        values, limit, error = measured.values, measured.limit, measured.limit_stderr
+        size = sizes(values, limit)
+        means = np.stack([v.mean(axis=0) / size for v in values])
+        variances = np.stack([(v / size).var(axis=0, ddof=1) / len(v) for v in values])
+        rounding = FLOORS[dtype] + rest(limit, error, RESTS[dtype]) / size
+        fixed = np.square(error / size) + np.square(rounding)
+        return cls(size, means, variances, [len(v) for v in values], fixed)
+
+    def error_of(self, a: np.ndarray, more: np.ndarray | float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        """The variance of `Σ a_n m_n − limit`, and its degrees of freedom. more: of the variance, besides."""
+        parts = np.square(a).reshape(-1, *[1] * self.size.ndim) * self.variances
+        variance = parts.sum(axis=0) + self.fixed + more
+        with np.errstate(over="ignore"):  # infinitely many, where seeds do not differ
+            freedom = np.square(variance) / np.maximum(
+                sum(np.square(part) / (s - 1) for part, s in zip(parts, self.seeds, strict=True)), 1e-300
+            )
+        return variance, freedom
+
+
+def gap(
+    measured: Measured,
+    dtype: str,
+    bias: np.ndarray | float = 0.0,
+    *,
+    order: float,
+    higher: np.ndarray | bool = False,
+) -> Gap:
     """dtype: the coarser precision, for rounding errors.
 
     bias: n times that of the means, as far as it is known to be large; what one width allows for it.
     order: p, where it is in powers of n^(-p), of which two widths allow for the next one, too, if p < 1.
+    higher: of which entries the spread is of a higher order than n^(-1/2), and so may be as large as a bias.
     """
-    widths, values, limit = measured.widths, measured.values, measured.limit
-    seeds = [len(v) for v in values]
-    a = extrapolation(widths, seeds, order=order)
-    size = sizes(values, limit)  # what follows is in units of it: squares of what is tiny are not 0
-    means = np.stack([v.mean(axis=0) / size for v in values])
-    variances = np.stack([(v / size).var(axis=0, ddof=1) / len(v) for v in values])
-    estimate = np.tensordot(a, means, 1) - limit / size
-    parts = np.square(a).reshape(-1, *[1] * limit.ndim) * variances
-    rounding = FLOORS[dtype] + rest(limit, measured.limit_stderr, RESTS[dtype]) / size
-    variance = parts.sum(axis=0) + np.square(measured.limit_stderr / size) + np.square(rounding)
+    widths, limit = measured.widths, measured.limit
+    units = Units.of(measured, dtype)
+    size = units.size
+    a = extrapolation(widths, units.seeds, order=order)
+    estimate = np.tensordot(a, units.means, 1) - limit / size
+    variance, freedom = units.error_of(a)
     stderr = np.sqrt(variance)
     allowed = np.zeros_like(limit)
     if len(widths) == 1 or (order < 1 and len(widths) < FITTED):
-        scale = np.maximum(np.abs(limit) / size, np.sqrt(widths[-1] * seeds[-1] * variances[-1]))
+        spread = np.sqrt(units.seeds[-1] * units.variances[-1])
+        scale = np.maximum(np.abs(limit) / size, np.where(higher, widths[-1], widths[-1] ** 0.5) * spread)
         scale = np.maximum(scale, np.abs(bias) / size)
         allowed = ONE_WIDTH_BIAS * scale / widths[-1] ** (len(widths) * order)
     beyond = np.maximum(np.abs(estimate) - allowed, 0)
-    with np.errstate(over="ignore"):  # infinitely many, where seeds do not differ
-        freedom = np.square(variance) / np.maximum(
-            sum(np.square(part) / (s - 1) for part, s in zip(parts, seeds, strict=True)), 1e-300
-        )
     sigma = gaussian_equivalent(beyond / stderr, freedom)
-    return Gap(estimate * size, stderr * size, sigma, allowed * size, np.full(limit.shape, order))
+    own = (estimate * size, stderr * size, sigma, allowed * size)
+    return Gap(*own, np.full(limit.shape, order), np.zeros(limit.shape, bool))
 
 
 def gaussian_equivalent(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:

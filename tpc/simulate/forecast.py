@@ -8,39 +8,16 @@ the next order is allowed for, or what is known of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tpc.core.expansion import ASSUMED, SHARE, size_of, tells_nothing
 from tpc.simulate.compare import ONE_WIDTH_BIAS, THRESHOLD, Measured, extrapolation, gaussian_equivalent
+from tpc.simulate.higher_order import REMAINDER, between, beyond_first_order, known_zero
+from tpc.simulate.predicted import Predicted, error_of
 
 GAUSSIAN = 3.0  # its kurtosis: few seeds do not show a smaller one
-
-
-class Predicted(Protocol):
-    """Bias and variance of an output at width n, times n; errors are None where exact, NaN where unknown."""
-
-    @property
-    def bias(self) -> np.ndarray: ...
-
-    @property
-    def bias_stderr(self) -> np.ndarray | None: ...
-
-    @property
-    def variance(self) -> np.ndarray: ...
-
-    @property
-    def variance_stderr(self) -> np.ndarray | None: ...
-
-    @property
-    def first_order_from(self) -> np.ndarray | None:
-        """The width from which this holds, to a quarter; NaN where it is unknown, None if it is for all."""
-
-    @property
-    def order(self) -> np.ndarray | None:
-        """p of entries of which means may be off by powers of n^(-p); None where all p are 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,37 +65,33 @@ def forecast(
     seeds = np.asarray([len(v) for v in values], dtype=float).reshape(n.shape)
     means, variances = (np.stack([f(v) for v in values]) for f in (_mean, _variance))
     bias, variance = predicted.bias, predicted.variance
-    bias_error, variance_error = (
-        np.zeros_like(limit) if error is None else error
-        for error in (predicted.bias_stderr, predicted.variance_stderr)
-    )
+    bias_error = error_of(bias, predicted.bias_stderr)
     # the variance of a sample's variance, were the prediction true
     shares = np.stack([_relative(v) for v in values]) / seeds
     whole = np.maximum(variances, np.nan_to_num(np.maximum(variance, 0)) / n)
-    of_means = whole / seeds + rounding**2
-    of_variances = np.square(whole) * shares + rounding**4
+    of_means = n * n * (whole / seeds + rounding**2)
+    of_variances = n * n * (np.square(whole) * shares + rounding**4)
+    scaled_bias = Scaled(bias, bias_error, n * (means - limit), of_means, seeds, n, n * measured.limit_stderr)
+    of_none = np.zeros_like(n)
+    variance_error = error_of(variance, predicted.variance_stderr)
+    scaled_variance = Scaled(variance, variance_error, n * variances, of_variances, seeds, n, of_none)
+
     assumed = np.maximum(size_of(limit, measured.limit_stderr), np.sqrt((n * variances)[-1]))
-    beyond_bias, beyond_variance = _next_orders(predicted, assumed, measured.order)
-    lean = np.nan_to_num(np.abs(bias))
-    of_bias = _against(
-        (bias, bias_error),
-        n * (means - limit),
-        n * n * of_means,
-        seeds,
-        n,
-        beyond_bias,
-        ASSUMED * assumed,
-        measured.limit_stderr,
+    most = ASSUMED * assumed, np.square(ASSUMED * np.maximum(assumed, np.nan_to_num(np.abs(bias))))
+    beyond = _next_orders(predicted, assumed, measured.order)
+    higher = beyond_first_order(measured, predicted)
+    spread = (n * n * variances)[-1] ** 0.5  # n times it
+    beyond = _of_higher_orders(predicted, beyond, higher, spread, measured.widths[-1])
+    of_bias, of_variance = (
+        _against(own, next_order, size, growth)
+        for own, next_order, size, growth in zip(
+            (scaled_bias, scaled_variance), beyond, most, (1, 0), strict=True
+        )
     )
-    of_variance = _against(
-        (variance, variance_error),
-        n * variances,
-        n * n * of_variances,
-        seeds,
-        n,
-        beyond_variance,
-        np.square(ASSUMED * np.maximum(assumed, lean)),
-    )
+    if len(n) > 1 and higher.any():
+        power = np.where(known_zero(bias, predicted.bias_stderr), REMAINDER - 1, 1.0)
+        of_bias = _rather_between(of_bias, scaled_bias, most[0], 1, np.where(higher, power, 0))
+        of_variance = _rather_between(of_variance, scaled_variance, most[1], 0, higher.astype(float))
     return Forecast(of_bias, of_variance, predicted.first_order_from, np.full(limit.shape, len(n)))
 
 
@@ -141,43 +114,97 @@ def _next_orders(
     )
 
 
-def _against(
-    predicted: tuple[np.ndarray, np.ndarray],
-    scaled: np.ndarray,
-    variances: np.ndarray,
-    seeds: np.ndarray,
-    n: np.ndarray,
-    next_order: np.ndarray,
-    assumed: np.ndarray,
-    shift: np.ndarray | None = None,
-) -> Agreement:
-    """`scaled` [widths, *shape] extrapolated to n = ∞, against what is predicted, with its error.
+def _of_higher_orders(
+    predicted: Predicted,
+    allowed: tuple[np.ndarray, np.ndarray],
+    higher: np.ndarray,
+    spread: np.ndarray,
+    width: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`allowed`, and where the spread is mostly of a higher order what that says.
 
-    variances: of `scaled`. next_order: n times what one width allows for what is beyond the first order.
-    assumed: as large as it is taken to be possible where nothing is known.
-    shift: the error of what is the same at all widths before it is scaled by n.
+    A bias may be as large as ten times the spread, which is itself what the next order is as large as if the
+    bias is not 0 to first order; and of a variance that is 0 to first order one width says nothing.
+    spread: n times it, at the widest width.
     """
-    growth = 0 if shift is None else 1
-    a = extrapolation(n.ravel(), seeds.ravel(), growth=growth).reshape(n.shape)
-    wanted, error = predicted
-    estimate, parts = (a * scaled).sum(axis=0), np.square(a) * variances
-    common = np.zeros_like(n) if shift is None else n * shift
-    with np.errstate(invalid="ignore"):  # of a limit without a finite error
-        own = parts.sum(axis=0) + np.square((a * common).sum(axis=0))
-        variance = own + np.square(error)
-    allowed = next_order / n[0] if len(n) == 1 else 0.0
-    with np.errstate(all="ignore"):
-        z = (scaled - wanted) / np.sqrt(variances + np.square(common) + np.square(error))
-        beyond = np.maximum(np.abs(estimate - wanted) - allowed, 0)
-        freedom = np.square(variance) / np.maximum((np.square(parts) / (seeds - 1)).sum(axis=0), 1e-300)
-        t = np.divide(beyond, np.sqrt(variance), out=np.zeros_like(beyond), where=beyond > 0)
-        sigma = gaussian_equivalent(np.nan_to_num(t, nan=0.0), np.nan_to_num(freedom, nan=1.0))
-    none = np.isnan(wanted)
-    stderr = np.sqrt(np.where(none, own, variance))
-    lost = tells_nothing(estimate, np.sqrt(own), assumed)
-    return Agreement(
-        wanted, np.where(lost, np.nan, estimate), stderr, np.where(none, np.nan, sigma), tuple(z)
+    of_bias, of_variance = allowed
+    size = np.where(known_zero(predicted.bias, predicted.bias_stderr), width * spread, spread)
+    nothing = higher & known_zero(predicted.variance, predicted.variance_stderr)
+    return (
+        np.where(higher, np.maximum(of_bias, ONE_WIDTH_BIAS * size), of_bias),
+        np.where(nothing, np.inf, of_variance),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """n·bias or n·variance by width, [widths, *shape], against what is predicted, with its error."""
+
+    wanted: np.ndarray
+    error: np.ndarray
+    values: np.ndarray
+    variances: np.ndarray
+    # [widths, 1, …]
+    seeds: np.ndarray
+    n: np.ndarray
+    # the error of what is the same at all widths before it is scaled by n
+    common: np.ndarray
+
+    def combined(self, a: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """By coefficients [widths]: the number, its variance and the part of that by width."""
+        a = a.reshape(self.n.shape)
+        parts = np.square(a) * self.variances
+        with np.errstate(invalid="ignore"):  # of a limit without a finite error
+            own = parts.sum(axis=0) + np.square((a * self.common).sum(axis=0))
+        return (a * self.values).sum(axis=0), own, parts
+
+    def sigma(self, a: np.ndarray, allowed: np.ndarray | float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        """The difference to what is predicted, and its Gaussian deviation beyond what is allowed."""
+        estimate, own, parts = self.combined(a)
+        with np.errstate(all="ignore"):
+            variance = own + np.square(self.error)
+            apart = estimate - self.wanted
+            beyond = np.maximum(np.abs(apart) - allowed, 0)
+            freedom = np.square(variance) / np.maximum(
+                (np.square(parts) / (self.seeds - 1)).sum(axis=0), 1e-300
+            )
+            t = np.divide(beyond, np.sqrt(variance), out=np.zeros_like(beyond), where=beyond > 0)
+            found = gaussian_equivalent(np.nan_to_num(t, nan=0.0), np.nan_to_num(freedom, nan=1.0))
+        return apart, np.where(np.isnan(self.wanted), np.nan, found)
+
+    def agreement(self, a: np.ndarray, sigma: np.ndarray, assumed: np.ndarray) -> Agreement:
+        """assumed: as large as it is taken to be possible where nothing is known."""
+        estimate, own, _ = self.combined(a)
+        with np.errstate(all="ignore"):
+            square = np.square(self.error)
+            z = (self.values - self.wanted) / np.sqrt(self.variances + np.square(self.common) + square)
+            stderr = np.sqrt(np.where(np.isnan(self.wanted), own, own + square))
+        lost = tells_nothing(estimate, np.sqrt(own), assumed)
+        return Agreement(self.wanted, np.where(lost, np.nan, estimate), stderr, sigma, tuple(z))
+
+
+def _against(own: Scaled, next_order: np.ndarray, assumed: np.ndarray, growth: int) -> Agreement:
+    """Extrapolated to n = ∞, against what is predicted.
+
+    next_order: n times what one width allows for what is beyond the first order. growth: as of
+    `extrapolation`.
+    """
+    a = extrapolation(own.n.ravel(), own.seeds.ravel(), growth=growth)
+    _, sigma = own.sigma(a, next_order / own.n[0] if len(own.n) == 1 else 0.0)
+    return own.agreement(a, sigma, assumed)
+
+
+def _rather_between(
+    found: Agreement, own: Scaled, assumed: np.ndarray, growth: int, power: np.ndarray
+) -> Agreement:
+    """`found`, but between two ends (`between`) where there is a power, p of what decays like n^(-p)."""
+    names = ("estimate", "stderr", "sigma")
+    for p in np.unique(power[power > 0]):
+        a, sigma = between(own.n.ravel(), own.seeds.ravel(), float(p), growth, own.sigma)
+        other = own.agreement(a, np.where(np.isnan(own.wanted), np.nan, sigma), assumed)
+        parts = {name: np.where(power == p, getattr(other, name), getattr(found, name)) for name in names}
+        found = replace(found, **parts)
+    return found
 
 
 def _mean(v: np.ndarray) -> np.ndarray:

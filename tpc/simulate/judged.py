@@ -14,7 +14,9 @@ from typing import TypeVar
 import numpy as np
 
 from tpc.simulate.compare import Gap, Measured, gap
-from tpc.simulate.forecast import Agreement, Forecast, Predicted, forecast
+from tpc.simulate.forecast import Agreement, Forecast, forecast
+from tpc.simulate.higher_order import beyond_first_order, rather_known
+from tpc.simulate.predicted import Predicted
 
 T = TypeVar("T")
 
@@ -35,9 +37,14 @@ def judged_gap(measured: Measured, dtype: str, predicted: Predicted | None) -> G
     """The gap of every entry at its usable widths, or at the widest one."""
     usable = usable_widths(measured.widths, predicted, measured.limit.shape)
     bias = 0.0 if predicted is None else np.where(usable == 0, np.nan_to_num(predicted.bias), 0)
+    higher = beyond_first_order(measured, predicted)
 
     def at(count: int, order: float) -> Gap:
-        return gap(measured.widest(count), dtype, bias, order=order)
+        widest = measured.widest(count)
+        found = gap(widest, dtype, bias, order=order, higher=higher)
+        if predicted is None or count < 2:
+            return found
+        return rather_known(found, widest, dtype, predicted, higher)
 
     parts = [
         (which & (measured.order == order), own)
@@ -46,7 +53,8 @@ def judged_gap(measured: Measured, dtype: str, predicted: Predicted | None) -> G
     ]
     names = ("estimate", "stderr", "sigma", "allowed")
     merged = {name: _merged([(which, getattr(own, name)) for which, own in parts]) for name in names}
-    return Gap(**merged, order=measured.order)
+    known = _merged([(which, own.known_bias) for which, own in parts]) == 1
+    return Gap(**merged, order=measured.order, known_bias=known)
 
 
 def judged_forecast(measured: Measured, predicted: Predicted, rounding: float) -> Forecast:

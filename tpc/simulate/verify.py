@@ -22,8 +22,9 @@ from tpc.simulate.compare import (
     rest,
     rms_errors,
 )
-from tpc.simulate.forecast import Forecast, Predicted
+from tpc.simulate.forecast import Forecast
 from tpc.simulate.judged import judged_forecast, judged_gap, usable_widths
+from tpc.simulate.predicted import Predicted
 from tpc.simulate.samples import Samples
 
 Limits = Mapping[str, tuple[Any, Any | None]]
@@ -206,7 +207,9 @@ def verify(
     corrections: what is predicted of finite width (`Program.corrections`), by output: bias and spread are
     compared with it, and to disagree with it by more than 5 σ is to disagree. Where it tells the width from
     which the first order in 1/n holds, an entry is judged at wider ones alone, and its limit, if there are
-    none, at the widest. notes: to be shown.
+    none, at the widest. Where it says that the spread is mostly of a higher order, as of `mean(u)^4`, the
+    limit may have the predicted bias and a remainder that decays at least like n^(-3/2) instead, and
+    `10·spread` is allowed with one width (`higher_order.py`). notes: to be shown.
     order: means come near to the limit in powers of n^(-order), with no slope to judge if it is not 1.
     random: that the limits are means of what is random in the limit (integrated over the start), so that only
     means are compared, and no slopes. An output without entries is left out.

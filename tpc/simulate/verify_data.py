@@ -47,6 +47,7 @@ def comparison_to_json(output: OutputComparison) -> dict[str, Any]:
             "sigma": plain(g.sigma),
             "allowed": plain(g.allowed),
             "order": g.order.tolist(),
+            "known_bias": g.known_bias.tolist(),
         },
         "slope": {"value": plain(slope.estimate), "stderr": plain(slope.stderr)},
         **({} if output.forecast is None else {"prediction": forecast_to_json(output.forecast)}),

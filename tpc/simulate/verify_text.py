@@ -111,6 +111,8 @@ def _unjudged(own: Forecast, at: tuple[int, ...], widths: int) -> list[str]:
 def _bias_of(output: OutputComparison, at: tuple[int, ...]) -> str:
     """In words, what the means are extrapolated by, or what is put down to a bias."""
     order, allowed = _order_of(output.gap, at), output.gap.allowed[at]
+    if output.gap.known_bias[at]:
+        return f"as n → ∞, less the predicted n·bias, of which {allowed:.2g} may be of the next orders"
     if not allowed:
         return "as n → ∞" + f", by powers of {power_of_n(-order)}" * (order < 1)
     widths = len(output.rows) if output.forecast is None else max(1, int(output.forecast.usable[at]))

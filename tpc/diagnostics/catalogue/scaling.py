@@ -129,21 +129,43 @@ def infinite_mean(at: Label | None, what: str) -> Diagnostic:
     )
 
 
-def no_corrections(random: Sequence[str]) -> Diagnostic:
-    """random: scalars that are random in the limit and integrated over, if there are any."""
-    if random:
-        names, are = ", ".join(f"`{name}`" for name in random), "is" if len(random) == 1 else "are"
-        return Diagnostic(
-            "TP807",
-            f"{names} {are} random in the limit: corrections in 1/n are of limits that are numbers, given "
-            "what that is",
-            help="`tpc corrections --initial seed=N`, zero or a data file give it, `tpc run --initial "
-            "integrate` gives means and deviations over the start, `tpc simulate` finite width",
-        )
+def start_without_corrections(random: Sequence[str]) -> Diagnostic:
+    """random: scalars that are random in the limit and integrated over."""
+    names, are = ", ".join(f"`{name}`" for name in random), "is" if len(random) == 1 else "are"
     return Diagnostic(
         "TP807",
-        "the program has powers of n that grow, or are none of n^(-1/2): its limit leaves terms of lower "
-        "order out, which they make as large as its corrections in 1/n",
-        help="`tpc simulate` runs it at finite width; corrections are of programs with n^(-1/2), 1/n, … "
-        "alone; in `parametrization mup` there are no powers of n",
+        f"{names} {are} random in the limit, and integrated over: outputs then have a spread of order 1 and "
+        "none of order n^(-1/2), and a mean at width n that takes the law of the start there, too. "
+        "Corrections in 1/n are given what it is",
+        help="`tpc corrections --initial seed=N`, zero or a data file give it, `tpc run --initial "
+        "integrate` gives means and deviations over the start, `tpc simulate` finite width",
+    )
+
+
+def powers_without_corrections(
+    at: Label | None, what: str, power: Fraction, near: Mapping[str, Fraction]
+) -> Diagnostic:
+    """near: of outputs, the power of n that they are off their limits by, if it is not n^(-1/2) or less."""
+    has = f"`{what}` has {power_of_n(power)}, "
+    if (2 * power).denominator == 1:
+        return Diagnostic(
+            "TP807",
+            f"{has}which grows: it enlarges what is 0 in the limit, and not at width n, to the size of "
+            "corrections in 1/n",
+            at,
+            help="`tpc simulate` runs it at finite width; corrections are of programs with n^(-1/2), 1/n, … "
+            "alone; in `parametrization mup` there are no powers of n",
+        )
+    grouped = [
+        f"{', '.join(f'`{name}`' for name, own in near.items() if own == p)} may be off by {power_of_n(p)}"
+        for p in sorted(set(near.values()), reverse=True)
+    ]
+    told = ", ".join(grouped) or f"means may be off by {power_of_n(Fraction(-1, power.denominator))}"
+    return Diagnostic(
+        "TP807",
+        f"{has}which is no power of n^(-1/2): at width n {told}, and corrections are a bias of order 1/n and "
+        "a spread of order n^(-1/2)",
+        at,
+        help="`tpc simulate` runs it at finite width, and `tpc verify` extrapolates by such powers; in "
+        "`parametrization mup` there are none, and `ntp` is corrected given its start",
     )
