@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 
 import tpc
 from tpc.corrections import SlowError
-from tpc.corrections.effort import OVERHEAD, TURNS_OF_EACH, TURNS_OF_NONE, Effort, Request
+from tpc.corrections.effort import OVERHEAD, TURNS_OF_EACH, TURNS_OF_NONE, Effort, Request, needs_joint
 from tpc.corrections.given_start import WeightedGivenStart
 from tpc.corrections.predict import require_expansion
+from tpc.pipeline import plan_limit
+from tpc.plan.options import Options
 
 STARTED = """
 width n
@@ -66,3 +69,34 @@ def test_patience_counts_the_solver():
     without = Effort.of(tpc.parse("width n\nvector u : n ~ N(0, 1)\noutput a = mean(tanh(u)^2)\n"), Request())
     assert without.seconds < 5
     assert np.isfinite(stop.value.seconds)
+
+
+SIDE_BY_SIDE = """
+width n
+dim N = 2
+vector u[i < N] : n ~ N(0, 1)
+vector v : n ~ N(0, 1)
+matrix W : n x n ~ N(0, 1/n)
+for i < N:
+    f[i] = mean(v*tanh(W @ tanh(u[i])))
+"""
+EACH = "output f\n"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "covariances", "joint"),
+    [
+        (EACH, False, False),
+        (EACH, True, True),
+        ("output p = f[0]*f[1]\n", False, True),
+        ("g[i] = mean(v^2*tanh(W @ cos(u[i])))*f[i] for i < N\noutput g\n", False, True),
+    ],
+)
+def test_rounds_are_a_sample_together_where_it_matters(outputs: str, covariances: bool, joint: bool) -> None:
+    """Directions that every round meets by itself have the same Gaussians in all, and half of the cost."""
+    program = tpc.parse(SIDE_BY_SIDE + outputs)
+    few = plan_limit(program, Options(method="nodes", samples=256))
+    assert needs_joint(few, Request(covariances=covariances), started=False) == joint
+    made = plan_limit(program, Options(method="nodes", samples=256, joint=joint))
+    assert bool(made.structure.confined) != joint
+    assert pickle.loads(pickle.dumps(made)).structure.joint == joint

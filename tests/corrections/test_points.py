@@ -31,12 +31,14 @@ train f for t < T:
 output loss
 output g = f(xi[0])
 """
+# of opposite inputs, in rounds side by side
+OPPOSITE = "output odd[i] = f[0](4*i - 2) for i < 2\n"
 
 
 @pytest.fixture(scope="module")
 def net():
     """The net, with its corrections."""
-    program = tpc.parse(NET, name="net")
+    program = tpc.parse(NET + OPPOSITE, name="net")
     return program, program.corrections(covariances=True)
 
 
@@ -61,6 +63,12 @@ def test_what_is_known_of_the_first_step(net):
     table = found.covariances["loss", "loss"]
     np.testing.assert_allclose(np.diag(table), own.variance, rtol=1e-12)
     assert found.covariances["loss", "g"].shape == (2,)
+
+
+def test_rounds_have_their_joint_law(net):
+    """f(-x) = -f(x) in every network of tanh: rounds that each met directions of their own were not so."""
+    table, both = net[1].covariances["odd", "odd"], np.array([[1, -1], [-1, 1]])
+    np.testing.assert_allclose(table, table[0, 0] * both, rtol=1e-9)
 
 
 def test_differences_are_derivatives():

@@ -14,7 +14,7 @@ import tpc
 from tests.tables.finite import adam
 from tpc.simulate.seeds import draws
 
-N, STEPS, RATE, DECAY, CLIP = 8, 2, 0.2, 0.2, 0.25
+N, STEPS, RATE, DECAY, CLIP, LIMIT = 8, 2, 0.2, 0.2, 0.25, 0.375
 TEXT = """
 width n
 width m = 2*n
@@ -35,7 +35,7 @@ network f(x):
 train f for t < T:
     batch (xi[t, i], label[t, i]) for i < B
     loss xent
-    update adamw(lr = 0.2, beta2 = 0.9, eps = 0.1, decay = 0.2, clip = 1/4)
+    update adamw(lr = 0.2, beta2 = 0.9, eps = 0.1, decay = 0.2, clip = 1/4, limit = 3/8)
 output g = f(xi[0, 0])
 """
 SCALES = {"U": 1.0, "W": 1.5, "R": 0.5, "V": 1.0, "b": 1.0, "c": 1.0}
@@ -79,5 +79,7 @@ def test_exponents_ratios_and_uses(name: str) -> None:
         for key, g in slopes.items():
             power, rate = float(N) ** GRADIENTS[key], RATE * RATES.get(key, 1.0)
             states[key], q = step(states[key], min(1, CLIP / norm) * power * np.asarray(g), t)
+            whole = tuple(range(1 if key == "R" else 0, q.ndim))  # every member of a family by itself
+            q *= np.minimum(1, LIMIT / np.sqrt((q**2).mean(whole, keepdims=True)))
             w[key] = (1 - rate * DECAY) * w[key] - rate / power * q
     np.testing.assert_allclose(found, outputs(w, a, inputs["xi"][0][0]), rtol=1e-9)

@@ -16,7 +16,7 @@ from tpc.emit.emit import emit
 from tpc.machine.memory import require_memory
 from tpc.pipeline import compile_program, plan_limit
 from tpc.plan.options import Options
-from tpc.plan.plan import SampledPlan
+from tpc.plan.plan import Plan, SampledPlan, VectorsPlan
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
@@ -82,9 +82,8 @@ class Effort:
         Raises TpcError: too few points (TP602), too little memory (TP604), and as `compile_program`.
         """
         rough, started = has_moving_bends(program), start is not None
-        evaluator = _on_points(
-            program, request, LEAST_ROUGH if rough else LEAST_STARTED if started else LEAST
-        )
+        least = LEAST_ROUGH if rough else LEAST_STARTED if started else LEAST
+        evaluator = _on_points(program, request, least, started=started)
         plan = evaluator.plan
         assert isinstance(plan, SampledPlan)
         own = LEAST_PER_GAUSSIAN * plan.gaussians
@@ -125,13 +124,28 @@ def _seconds_of_one(plan: SampledPlan, start: StartedProgram | None) -> float:
     return MORE * (plan.seconds + turns * alone.seconds) + (1 + turns) * OVERHEAD
 
 
-def _on_points(program: Program, request: Request, points: int) -> Evaluator:
+def _on_points(program: Program, request: Request, points: int, *, started: bool) -> Evaluator:
     """The evaluator of the limit on sampled points, so many at least if none are asked for."""
     samples, repeats = request.samples, request.repeats or REPEATS[0]
+    options = Options(method="nodes", samples=LEAST, repeats=repeats)
+    few = plan_limit(program, options)
+    if needs_joint(few, request, started=started):
+        options = replace(options, joint=True)
+        few = plan_limit(program, options)
     if samples is None:
-        few = plan_limit(program, Options(method="nodes", samples=LEAST, repeats=repeats))
         samples = max(points, 1 << (PER_GAUSSIAN * max(1, few.gaussians) - 1).bit_length())
-    evaluator = compile_program(program, Options(method="nodes", samples=samples, repeats=repeats))
+    evaluator = compile_program(program, replace(options, samples=samples))
     if request.samples is None and samples < HEAVY and evaluator.module.HEAVY:
-        return compile_program(program, Options(method="nodes", samples=HEAVY, repeats=repeats))
+        return compile_program(program, replace(options, samples=HEAVY))
     return evaluator
+
+
+def needs_joint(plan: Plan, request: Request, *, started: bool) -> bool:
+    """Whether rounds side by side have to be functions of one sample.
+
+    So it is where outputs are held against each other, and where one is made from several rounds: its second
+    derivative has the products of their first ones. started: whether a start is given, on whose influences
+    those of outputs are regressed.
+    """
+    assert isinstance(plan, VectorsPlan)
+    return started or request.covariances or plan.structure.mixes_rounds

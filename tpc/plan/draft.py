@@ -28,8 +28,8 @@ class Draft:
     tables: TableWork
 
     @classmethod
-    def of(cls, program: Program, max_rank: int | None) -> Draft:
-        parts = structure(program)
+    def of(cls, program: Program, max_rank: int | None, *, joint: bool = False) -> Draft:
+        parts = structure(program, joint=joint)
         program = replace(program, body=parts.body)
         rows = max((math.prod(r.greatest for r in nest) for nest in parts.blocks.values()), default=1)
         layout = lay_out(program, parts.confined, max_rank)

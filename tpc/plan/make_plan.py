@@ -82,13 +82,13 @@ def _in_order(plan: VectorsPlan, program: Program, options: Options) -> VectorsP
 
 def _roomy(program: Program, options: Options, reason: str = "asked for") -> VectorsPlan:
     """By vectors, with no more directions of a matrix than there are dimensions of a sample."""
-    draft = Draft.of(program, options.max_rank)
+    draft = Draft.of(program, options.max_rank, joint=options.joint)
     plan = _by_vectors(draft, options, reason)
     crowded = max(draft.layout.capacity.values(), default=0) > plan.samples
     if options.max_rank is not None or not crowded or plan.exact:
         return plan
     options = replace(options, samples=options.samples or plan.samples)
-    return _by_vectors(Draft.of(program, plan.samples), options, reason)
+    return _by_vectors(Draft.of(program, plan.samples, joint=options.joint), options, reason)
 
 
 def _by_vectors(draft: Draft, options: Options, reason: str) -> VectorsPlan:

@@ -32,6 +32,8 @@ class Options:
     # what to take for scalars that are random in the limit: None (drawn by seed 0), a seed, "zero",
     # "integrate", or arrays by name; what there are is known once the program is expanded
     initial: Any = None
+    # whether outputs have their joint law on a sample of points, those of rounds side by side, too
+    joint: bool = False
     # the program's name, which messages show
     program: InitVar[str] = "options"
 

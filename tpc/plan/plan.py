@@ -182,7 +182,7 @@ class VectorsPlan(Plan):
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy finds its structure itself, which is of its own program's instructions."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "structure"}
-        return _copied, (type(self), own)
+        return _copied, (type(self), self.structure.joint, own)
 
     @property
     @abstractmethod
@@ -199,8 +199,8 @@ class VectorsPlan(Plan):
         return self.layout.total
 
 
-def _copied(kind: type[VectorsPlan], own: dict[str, Any]) -> VectorsPlan:
-    return kind(structure=structure(own["program"]), **own)
+def _copied(kind: type[VectorsPlan], joint: bool, own: dict[str, Any]) -> VectorsPlan:
+    return kind(structure=structure(own["program"], joint=joint), **own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -14,7 +14,7 @@ from tpc.core.dependence import is_parallel
 from tpc.core.expr import Index
 from tpc.core.program import MatMul, Op, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, analyse, build, inner_regions, leaves, ranges
-from tpc.core.traverse import ref_variables
+from tpc.core.traverse import ref_variables, used_refs
 from tpc.plan.distribute import distribute
 from tpc.plan.gaussians import Confined, RefInLoops
 from tpc.plan.history_families import histories
@@ -37,6 +37,27 @@ class Structure:
     confined: Confined
     # families that are kept in blocks of steps
     histories: frozenset[str]
+    # whether directions that a round meets are met by all rounds, and none is mapped over with its own
+    joint: bool = False
+
+    @property
+    def mixes_rounds(self) -> bool:
+        """Whether what rounds with directions of their own make is read outside of their loop.
+
+        These directions have the same Gaussians in all rounds: each round is right by itself, and so is what
+        follows from limits, but no product of two on a sample.
+        """
+        outer: dict[str, Region] = {}
+        for leaf in leaves(self.nodes):
+            for region in leaf.around:
+                if region in self.parallel and _multiplies(region):
+                    outer[leaf.op.out.name] = region
+                    break
+        return any(
+            ref.name in outer and outer[ref.name] not in leaf.around
+            for leaf in leaves(self.nodes)
+            for ref in used_refs(leaf.op)
+        )
 
     def longest_loop(self, variable: str | None = None) -> Region | None:
         """The longest loop of the top level that is run round by round, the last one of several as long.
@@ -54,9 +75,10 @@ class Structure:
         return max(reversed(loops), key=lambda region: region.greatest, default=None)
 
 
-def structure(program: Program) -> Structure:
+def structure(program: Program, *, joint: bool = False) -> Structure:
+    """joint: whether outputs are to have their joint law on a sample, those of different rounds, too."""
     body = program.body
-    nodes, storage, parallel = _analysed(program, body)
+    nodes, storage, parallel = _analysed(program, body, joint)
     split = [
         r.loop
         for r in inner_regions(nodes)
@@ -64,7 +86,7 @@ def structure(program: Program) -> Structure:
     ]
     if split:
         body = distribute(body, split)
-        nodes, storage, parallel = _analysed(program, body)
+        nodes, storage, parallel = _analysed(program, body, joint)
     blocks: dict[Region, tuple[Region, ...]] = {}
     for region in inner_regions(nodes):
         nest = _block(region)
@@ -72,7 +94,7 @@ def structure(program: Program) -> Structure:
             blocks[region] = nest
     at_once = parallel | {r for nest in blocks.values() for r in nest}
     confined, kept = _confined(nodes, parallel), histories(nodes, storage, program.outputs, at_once)
-    return Structure(body, nodes, storage, parallel, blocks, confined, kept)
+    return Structure(body, nodes, storage, parallel, blocks, confined, kept, joint)
 
 
 def _confined(nodes: tuple[Node, ...], parallel: Container[Region]) -> dict[RefInLoops, int]:
@@ -87,14 +109,15 @@ def _confined(nodes: tuple[Node, ...], parallel: Container[Region]) -> dict[RefI
 
 
 def _analysed(
-    program: Program, body: tuple[Op, ...]
+    program: Program, body: tuple[Op, ...], joint: bool
 ) -> tuple[tuple[Node, ...], dict[str, Storage], frozenset[Region]]:
     nodes = build(body)
     storage = analyse(program, nodes)
     parallel: set[Region] = set()
     # outer ones first: products in one that is mapped over grow bases of its own, in order
     for region in inner_regions(nodes):
-        nested = _multiplies(region) and any(outer in parallel for outer in region.around)
+        multiplies = _multiplies(region)
+        nested = multiplies and (joint or any(outer in parallel for outer in region.around))
         if not nested and _at_once(region, storage):
             parallel.add(region)
     return nodes, storage, frozenset(parallel)

@@ -244,11 +244,10 @@ class EntrywiseUpdates:
         return substituted(replaced(value, quotient), known)
 
     def limited(self, lines: Lines, step: Tree, limit: Tree) -> Tree:
-        """The update with its root mean square bounded, `min(1, limit/rms) Q`."""
+        """The update with its root mean square over a weight bounded, `min(1, limit/rms) Q`."""
         m = self.m
         step = lines.define("step", step, "step of {}")
-        square = m.power(step, 2)
-        size = lines.number("rms", m.call("sqrt", m.mean(square) if lines.weight.width else square))
+        size = lines.root_mean_square("rms", step)
         tested = tree.Comparison(m.span, ">", size, limit)
         return m.mul(m.call("where", tested, m.div(limit, size), m.number(1)), step)
 
@@ -337,16 +336,31 @@ class Lines:
         self.updates.lines.append(self.line(target, value, what))
         return target
 
-    def number(self, name: str, value: Tree) -> Tree:
-        """The same of a scalar."""
-        target = self.at(self.fresh(name), self.updates.now)
+    def number(self, name: str, value: Tree, pooled: int = 0) -> Tree:
+        """The same of a scalar. pooled: of so many of the last axes it is one number."""
+        axes = len(self.member) - pooled
+        target = self.m.member(self.fresh(name), (*self.updates.index(self.updates.now), *self.member[:axes]))
         what = f"size of the step of {self.weight.name}"
-        self.updates.lines.append(self.m.define(target, value, self.clauses, what))
+        clauses = self.clauses[: len(self.clauses) - pooled]
+        self.updates.lines.append(self.m.define(target, value, clauses, what))
         return target
+
+    def root_mean_square(self, name: str, x: Tree) -> Tree:
+        """Of all entries of a weight, or of a member of a family: along its finite sides, too."""
+        m, sides = self.m, len(self.member) - len(self.weight.family)
+        finite = self.clauses[len(self.clauses) - sides :]
+        square = m.sum(finite, self.averaged(m.power(x, 2)))
+        for side in finite:
+            square = m.div(square, side.count)
+        return self.number(name, m.call("sqrt", square), sides)
 
     def size_of(self, name: str, square: Tree) -> str:
         """The family of the mean of a square of this step."""
-        return family_of(self.number(name, self.m.mean(square) if self.weight.width else square))
+        return family_of(self.number(name, self.averaged(square)))
+
+    def averaged(self, x: Tree) -> Tree:
+        """The mean over what grows, if anything does."""
+        return self.m.mean(x) if self.weight.width else x
 
     def state(self, name: str) -> Tree:
         """A state as the last step has left it."""
