@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from tpc.emit.helpers.bases import (
+    LITTLE,
     combination,
     images_of,
     projected,
@@ -70,10 +71,18 @@ def orthonormal(rows, floor, weights, tolerance):
 def directions(rest, chain, floor, weights, tolerance):
     """Orthonormal rows for what vectors have beyond the bases of `chain`, which they have been freed from.
 
-    Gram–Schmidt in blocks, twice.
+    Gram–Schmidt in blocks, twice where little of a vector was left: rounding is as much larger then (Daniel,
+    Gragg, Kaufman and Stewart, 1976).
     """
     rows = orthonormal(rest, floor, weights, tolerance)
-    return orthonormal(projected(chain, rows, weights)[1], jnp.full_like(floor, 0.25), weights, tolerance)
+    left = jnp.sum(rest * weights * rows, axis=1)
+    little = jnp.any(jnp.any(rows, axis=1) & ((tolerance * left) ** 2 < LITTLE**2 * floor))
+
+    def again(rows):
+        """Freed from what rounding has left of the bases."""
+        return orthonormal(projected(chain, rows, weights)[1], jnp.full_like(floor, 0.25), weights, tolerance)
+
+    return lax.cond(little, again, lambda rows: rows, rows)
 
 
 @directions.defjvp
