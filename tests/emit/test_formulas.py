@@ -57,7 +57,7 @@ def written(x, space=None):
     """The emitted text of an expression of the vectors x and y, the scalars c and k, and the variable t."""
     frame = Frame(variables={"t": "t"})
     for name in (*POINTS, *SCALARS):
-        frame.held.append(MemberArray(name, name, name in POINTS, {}, (), (), frame))
+        frame.hold(MemberArray(name, name, name in POINTS, {}, (), (), frame))
     emit = Expressions(space or Nodes(), Identifiers())
     return (emit.vector if space is None and has_vector(x) else emit.value)(x, frame, RANGES).text
 
@@ -153,7 +153,8 @@ def test_formulas_are_written_as_by_hand(x, text):
 def test_a_linear_space_writes_products_of_coefficients():
     """In coefficients a number stands for a multiple of the constant function."""
     frame = Frame()
-    frame.held = [MemberArray(n, n, n != "c", {}, (), (), frame) for n in ("x", "y", "c")]
+    for n in ("x", "y", "c"):
+        frame.hold(MemberArray(n, n, n != "c", {}, (), (), frame))
     emit = Expressions(Linear(), Identifiers())
     assert emit.vector(add(X, number(2)), frame, ()).text.replace(" ", "") in ("2*one+x", "x+2*one")
     assert emit.vector(mul(C, X), frame, ()).text == "c*x"
