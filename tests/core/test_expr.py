@@ -126,7 +126,7 @@ def parsed(text):
     ).phi
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(expressions())
 def test_what_is_printed_is_parsed_as_the_same(x):
     text = print_expr(x)
