@@ -68,7 +68,7 @@ def test_what_is_known_of_the_first_step(net):
 def test_rounds_have_their_joint_law(net):
     """f(-x) = -f(x) in every network of tanh: rounds that each met directions of their own were not so."""
     table, both = net[1].covariances["odd", "odd"], np.array([[1, -1], [-1, 1]])
-    np.testing.assert_allclose(table, table[0, 0] * both, rtol=1e-9)
+    np.testing.assert_allclose(table, table[0, 0] * both, rtol=1e-12)
 
 
 def test_differences_are_derivatives():

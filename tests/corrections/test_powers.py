@@ -9,6 +9,7 @@ import pytest
 
 import tpc
 from tests.corrections.expectations import expectation
+from tests.one_hidden_layer import trained
 from tpc.expand.lower_orders import nearness
 
 PROGRAM = """
@@ -91,26 +92,10 @@ def test_other_powers_are_refused(output):
         tpc.parse(text).corrections()
 
 
-TRAINING = """
-width n
-dim T = 2
-input x[t < T] = 1, y[t < T] = 1
-parametrization uniform(r = {r})
-weight U : n x 1
-weight V : 1 x n
-network f(x) = V @ tanh(U @ x)
-train f for t < T:
-    batch (x[t], y[t])
-    loss mse
-    update sgd(lr = 1/2)
-output loss
-"""
-
-
 @pytest.mark.parametrize(("r", "power"), [("1/4", "-1/4"), ("3/8", "-1/8")])
 def test_between_parametrizations_it_is_told_by_which_power_outputs_are_off(r, power):
     """And networks are."""
-    program = tpc.parse(TRAINING.format(r=r), name="training")
+    program = tpc.parse(trained(2, 1, head=f"parametrization uniform(r = {r})\n"), name="training")
     with pytest.raises(tpc.TpcError) as refused:
         program.corrections()
     assert f"`V[0]` has n^({r}), which is no power of n^(-1/2)" in str(refused.value)

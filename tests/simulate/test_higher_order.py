@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tpc
+from tests.one_hidden_layer import trained
 from tests.simulate.test_forecast import Prediction
 from tpc.simulate import Samples, verify
 
@@ -157,26 +158,10 @@ def test_what_is_of_the_next_orders_is_told():
     assert report.to_json()["outputs"]["a"]["gap"]["known_bias"] is False
 
 
-TRAINING = """
-width n
-dim T = 3
-input x[t < T] = 1, y[t < T] = 0
-weight U : n x 1
-weight V : 1 x n
-network f(x) = V @ tanh(U @ x)
-train f for t < T:
-    batch (x[t], y[t])
-    loss mse
-    update sgd(lr = 1/2)
-output loss
-output square[t] = loss[t]^2 for t < T
-"""
-
-
 @pytest.mark.parametrize("widths", [(256,), (64, 256)])
 def test_the_square_of_a_loss_that_vanishes_agrees(widths):
     """Of a network that is 0 in the limit, as it is to learn."""
-    program = tpc.parse(TRAINING)
+    program = tpc.parse(trained(3, 0, more="output square[t] = loss[t]^2 for t < T\n"))
     samples = [program.simulate(width=n, seeds=4000) for n in widths]
     report = verify(program.compile()().limits, samples, corrections=program.corrections().outputs)
     assert report.agrees, str(report)

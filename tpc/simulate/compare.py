@@ -154,11 +154,17 @@ class Units:
         """The variance of `Σ a_n m_n − limit`, and its degrees of freedom. more: of the variance, besides."""
         parts = np.square(a).reshape(-1, *[1] * self.size.ndim) * self.variances
         variance = parts.sum(axis=0) + self.fixed + more
-        with np.errstate(over="ignore"):  # infinitely many, where seeds do not differ
-            freedom = np.square(variance) / np.maximum(
-                sum(np.square(part) / (s - 1) for part, s in zip(parts, self.seeds, strict=True)), 1e-300
-            )
-        return variance, freedom
+        return variance, degrees_of_freedom(variance, parts, self.seeds)
+
+
+def degrees_of_freedom(variance: np.ndarray, parts: np.ndarray, seeds: ArrayLike) -> np.ndarray:
+    """Of a variance with `parts` [widths, *shape] from so many seeds each (Welch–Satterthwaite)."""
+    own = np.reshape(seeds, (len(parts), *[1] * (parts.ndim - 1)))
+    with np.errstate(over="ignore"):  # infinitely many, where seeds do not differ
+        freedom: np.ndarray = np.square(variance) / np.maximum(
+            np.sum(np.square(parts) / (own - 1), axis=0), 1e-300
+        )
+    return freedom
 
 
 def gap(

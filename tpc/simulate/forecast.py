@@ -13,7 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tpc.core.expansion import ASSUMED, SHARE, size_of, tells_nothing
-from tpc.simulate.compare import ONE_WIDTH_BIAS, THRESHOLD, Measured, extrapolation, gaussian_equivalent
+from tpc.simulate.compare import (
+    ONE_WIDTH_BIAS,
+    THRESHOLD,
+    Measured,
+    degrees_of_freedom,
+    extrapolation,
+    gaussian_equivalent,
+)
 from tpc.simulate.higher_order import REMAINDER, between, beyond_first_order, known_zero
 from tpc.simulate.predicted import Predicted, error_of
 
@@ -165,9 +172,7 @@ class Scaled:
             variance = own + np.square(self.error)
             apart = estimate - self.wanted
             beyond = np.maximum(np.abs(apart) - allowed, 0)
-            freedom = np.square(variance) / np.maximum(
-                (np.square(parts) / (self.seeds - 1)).sum(axis=0), 1e-300
-            )
+            freedom = degrees_of_freedom(variance, parts, self.seeds)
             t = np.divide(beyond, np.sqrt(variance), out=np.zeros_like(beyond), where=beyond > 0)
             found = gaussian_equivalent(np.nan_to_num(t, nan=0.0), np.nan_to_num(freedom, nan=1.0))
         return apart, np.where(np.isnan(self.wanted), np.nan, found)
