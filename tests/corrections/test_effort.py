@@ -10,7 +10,7 @@ import pytest
 
 import tpc
 from tpc.corrections import SlowError
-from tpc.corrections.effort import OVERHEAD, TURNS_OF_EACH, TURNS_OF_NONE, Effort, Request, needs_joint
+from tpc.corrections.effort import OVERHEAD, TURNS_OF_EACH, TURNS_OF_NONE, Effort, Request
 from tpc.corrections.given_start import WeightedGivenStart
 from tpc.corrections.predict import require_expansion
 from tpc.pipeline import plan_limit
@@ -95,8 +95,8 @@ EACH = "output f\n"
 def test_rounds_are_a_sample_together_where_it_matters(outputs: str, covariances: bool, joint: bool) -> None:
     """Directions that every round meets by itself have the same Gaussians in all, and half of the cost."""
     program = tpc.parse(SIDE_BY_SIDE + outputs)
-    few = plan_limit(program, Options(method="nodes", samples=256))
-    assert needs_joint(few, Request(covariances=covariances), started=False) == joint
+    own = Effort.of(program, Request(covariances=covariances, samples=1024, repeats=2)).evaluator.plan
+    assert own.structure.joint == joint
     made = plan_limit(program, Options(method="nodes", samples=256, joint=joint))
     assert bool(made.structure.confined) != joint
     assert pickle.loads(pickle.dumps(made)).structure.joint == joint

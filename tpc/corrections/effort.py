@@ -16,7 +16,7 @@ from tpc.emit.emit import emit
 from tpc.machine.memory import require_memory
 from tpc.pipeline import compile_program, plan_limit
 from tpc.plan.options import Options
-from tpc.plan.plan import Plan, SampledPlan, VectorsPlan
+from tpc.plan.plan import SampledPlan, VectorsPlan
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
@@ -127,25 +127,17 @@ def _seconds_of_one(plan: SampledPlan, start: StartedProgram | None) -> float:
 def _on_points(program: Program, request: Request, points: int, *, started: bool) -> Evaluator:
     """The evaluator of the limit on sampled points, so many at least if none are asked for."""
     samples, repeats = request.samples, request.repeats or REPEATS[0]
-    options = Options(method="nodes", samples=LEAST, repeats=repeats)
+    # rounds side by side are of one sample where outputs are held against each other, or against a start; and
+    # where one is made from several rounds, as its second derivative has the products of their first ones
+    options = Options(method="nodes", samples=LEAST, repeats=repeats, joint=started or request.covariances)
     few = plan_limit(program, options)
-    if needs_joint(few, request, started=started):
+    assert isinstance(few, VectorsPlan)
+    if few.structure.mixes_rounds:  # none does of those that are of one sample
         options = replace(options, joint=True)
-        few = plan_limit(program, options)
+        few = few if samples is not None else plan_limit(program, options)
     if samples is None:
         samples = max(points, 1 << (PER_GAUSSIAN * max(1, few.gaussians) - 1).bit_length())
     evaluator = compile_program(program, replace(options, samples=samples))
     if request.samples is None and samples < HEAVY and evaluator.module.HEAVY:
         return compile_program(program, replace(options, samples=HEAVY))
     return evaluator
-
-
-def needs_joint(plan: Plan, request: Request, *, started: bool) -> bool:
-    """Whether rounds side by side have to be functions of one sample.
-
-    So it is where outputs are held against each other, and where one is made from several rounds: its second
-    derivative has the products of their first ones. started: whether a start is given, on whose influences
-    those of outputs are regressed.
-    """
-    assert isinstance(plan, VectorsPlan)
-    return started or request.covariances or plan.structure.mixes_rounds
