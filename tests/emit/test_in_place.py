@@ -10,6 +10,7 @@ import pytest
 
 import tpc
 from tests.two_hidden_layers import trained
+from tpc.emit.helpers import bases, batches
 
 SAMPLES = 1024  # fewer are copied together with what they are used for
 ONE = """
@@ -53,3 +54,31 @@ def test_nothing_that_a_loop_carries_is_copied(text: str) -> None:
     assert "dynamic-update-slice" in compiled
     copied = rf"f64\[(?:\d+,)*\d\d+,{SAMPLES}\]\S* copy\(%get-tuple-element\S*\)"
     assert not re.findall(copied, compiled)
+
+
+def shapes(jaxpr):
+    """Of all that is computed, in loops and branches, too."""
+    for equation in jaxpr.eqns:
+        yield from (out.aval.shape for out in equation.outvars)
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda x: hasattr(x, "jaxpr")):
+            inner = getattr(inner, "jaxpr", inner)
+            yield from shapes(inner) if hasattr(inner, "eqns") else ()
+
+
+@pytest.mark.parametrize("rows", [None, 2])
+def test_rounds_side_by_side_share_what_was_met_before_them(rows):
+    """Each meets directions of its own besides, and none has a copy of those that are there."""
+    rounds, points = 7, 16
+    random = np.random.default_rng(0)
+    weights = jnp.full(points, 1 / points)
+    shared = bases.basis(jnp.asarray(random.standard_normal((150, points))))
+
+    def turn(x, gaussians):
+        chain = (shared, bases.basis(gaussians))
+        product = bases.multiply if rows is None else batches.multiply_all
+        return product(chain, (), x, 1, 1, weights, 1e-8)[0]
+
+    x = jnp.asarray(random.standard_normal((rounds, *([] if rows is None else [rows]), points)))
+    found = jax.make_jaxpr(jax.vmap(turn))(x, jnp.asarray(random.standard_normal((rounds, 4, points))))
+    copied = {(rounds, *block.shape) for block in shared.p}
+    assert not copied & set(shapes(found.jaxpr))

@@ -11,9 +11,6 @@ BLOCK, BLOCKS = 128, 8
 
 
 # ---- copied
-LITTLE = 0.1  # the share of a vector that, where it is left, costs a digit of orthogonality
-
-
 class Basis(NamedTuple):
     """Orthonormal directions that a matrix has met, in blocks of rows.
 
@@ -109,21 +106,13 @@ def projected(chain, x, weights):
 def meet(chain, x, weights, tolerance):
     """The coordinates of `x` on the bases of `chain`, and the chain with what is new of `x`.
 
-    That is added to its last basis (Gram–Schmidt, twice where little is left). Then the new direction, and
-    its place, which is beyond the last one if there is none.
+    That is added to its last basis (Gram–Schmidt, twice). Then the new direction, and its place, which is
+    beyond the last one if there is none.
     """
     found, rest = projected(chain, x, weights)
+    again, rest = projected(chain, rest, weights)
+    found = jax.tree.map(jnp.add, found, again)
     size, scale = rest @ (weights * rest), x @ (weights * x)
-
-    def again(state):
-        """With what rounding has left of the bases."""
-        found, rest = state
-        more, rest = projected(chain, rest, weights)
-        return jax.tree.map(jnp.add, found, more), rest
-
-    little = (size < LITTLE**2 * scale) & (size > (tolerance / 2) ** 2 * scale)
-    found, rest = lax.cond(little, again, lambda state: state, (found, rest))
-    size = rest @ (weights * rest)
     last = chain[-1]
     capacity = starts(last)[-1]
     if capacity == 0:

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 from jax import lax
 
 from tpc.emit.helpers.bases import (
-    LITTLE,
     combination,
     images_of,
     projected,
@@ -16,8 +15,10 @@ from tpc.emit.helpers.bases import (
     written,
 )
 
-
 # ---- copied
+LITTLE = 0.1  # the share of a vector that, where it is left, costs a digit of orthogonality
+
+
 def eliminate(gram, least):
     """Rows with the Gram matrix `gram` freed from the rows before them.
 
@@ -78,11 +79,13 @@ def directions(rest, chain, floor, weights, tolerance):
     left = jnp.sum(rest * weights * rows, axis=1)
     little = jnp.any(jnp.any(rows, axis=1) & ((tolerance * left) ** 2 < LITTLE**2 * floor))
 
-    def again(rows):
+    def again(state):
         """Freed from what rounding has left of the bases."""
-        return orthonormal(projected(chain, rows, weights)[1], jnp.full_like(floor, 0.25), weights, tolerance)
+        freed = projected(chain, state[0], weights)[1]
+        return orthonormal(freed, jnp.full_like(floor, 0.25), weights, tolerance), False
 
-    return lax.cond(little, again, lambda rows: rows, rows)
+    # of a condition, vmap would give each round the bases of all
+    return lax.while_loop(lambda state: state[1], again, (rows, little))[0]
 
 
 @directions.defjvp
