@@ -212,6 +212,25 @@ def test_one_repeat_claims_no_error():
     assert error == np.inf
 
 
+@pytest.mark.parametrize(
+    ("outputs", "looked_at"),
+    [
+        ("output o = step(mean(tanh(x)^2) - 1/4)\n", False),  # the same number in all repeats
+        (
+            "input b[2] = 1, j : index(2) = 1\na[c] = mean(tanh(b[c]*x)^2) for c < 2\n"
+            "output s = sum(c < 2: step(a[c] - a[j])*a[c])\n",  # a[j] - a[j] is looked at, and 0
+            False,
+        ),
+        ("output c = mean(1 + 0*tanh(x))\n", True),
+    ],
+)
+def test_rounding_is_looked_at_where_it_has_a_part_in_it_that_repeats_agree(outputs, looked_at):
+    module = compiled(f"width n\nvector x : n ~ N(0, 1)\n{outputs}", samples=64).module
+    checks = {}
+    module.run(samples=64, repeats=4, checks=checks)
+    assert ("rounding" in checks) == looked_at
+
+
 def test_what_large_programs_leave_out_is_told(monkeypatch):
     text = (
         "width n\nvector x : n ~ N(0, 1)\noutput h = mean(exp(3*x))\noutput k = mean(tanh(x)^2)\n"

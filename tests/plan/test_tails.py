@@ -9,7 +9,7 @@ from tpc.core.expr import Ref, Value, add, call, mul, number, power
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.expand.watch import with_jumps_watched
 from tpc.plan.infinite import Exponents, NotPolynomialError, infinite_means, with_finite_means, without_error
-from tpc.plan.tails import heavy_and_edged
+from tpc.plan.tails import looks
 
 U = "width n\nvector u : n ~ N(0, 1)\n"
 W = "matrix W : n x n ~ N(0, 1/n)\n"
@@ -39,8 +39,29 @@ X = Value(Ref("u"), True)
     ],
 )
 def test_tails_and_kinks_are_seen_from_the_program(text, heavy, edged):
-    found = heavy_and_edged(tpc.parse(U + text))
-    assert ("m" in found[0], "m" in found[1]) == (heavy, edged)
+    found = looks(tpc.parse(U + text))
+    assert ("m" in found.heavy, "m" in found.edged) == (heavy, edged)
+
+
+@pytest.mark.parametrize(
+    ("text", "counted"),
+    [
+        ("output m = mean(step(u))\n", True),
+        ("output m = mean(u*step(u))\n", False),
+        ("output m = mean(relu(u))\n", False),
+        ("a = mean(tanh(u)*u)\noutput m = step(a - 1/2) + 2*sign(a)\n", True),
+        ("a = mean(tanh(u)*u)\noutput m = step(a - 1/2) + a\n", False),
+        ("a = mean(u^2)\noutput m = where(a > 1, 2, 3)\n", True),
+        ("a = mean(u^2)\noutput m = where(a > 1, 2, a)\n", False),
+        (W + "x = step(u)\ny = W @ x\noutput m = mean(step(y))\n", True),
+        (W + "x = step(u)\ny = W @ x\noutput m = mean(y*y)\n", False),
+        ("a = mean(u^2)\nc[0] = step(a)\nfor t < 3:\n    c[t+1] = c[t]*step(a - t)\noutput m = c[3]\n", True),
+        ("a = mean(u^2)\nc[0] = step(a)\nfor t < 3:\n    c[t+1] = c[t]*a\noutput m = c[3]\n", False),
+        ("input a = 1\noutput m = step(a) - a\n", False),  # nothing is drawn: rounding is all there is
+    ],
+)
+def test_what_changes_by_jumps_alone_is_seen_from_the_program(text, counted):
+    assert ("m" in looks(tpc.parse(U + text)).unrounded) == counted
 
 
 def test_of_what_is_watched_no_tails_are_looked_at():
@@ -49,7 +70,7 @@ def test_of_what_is_watched_no_tails_are_looked_at():
         tpc.parse(U + "a = mean(exp(u)*relu(u)) - 1\noutput m = mean(u*sign(a*u))\n")
     )
     assert [output.jump for output in program.outputs] == ["", "sign"]
-    assert heavy_and_edged(program) == (("m",), ("m",))
+    assert looks(program) == (("m",), ("m",), (program.outputs[1].name,))
 
 
 @pytest.mark.parametrize("power_", [1, 2, 3, 4])

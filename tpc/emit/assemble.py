@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tpc.core.program import Program
+from tpc.core.program import Input, Program
 from tpc.emit import python as py
 from tpc.emit.library import MAIN, Helper, global_names, library, reached
 from tpc.emit.python import Assign, Def, Py
@@ -64,10 +64,10 @@ def assembled(
 
 
 def inputs_setting(program: Program) -> Setting:
-    rows = ", ".join(
-        f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})"
-        for i in program.inputs
-    )
+    def default(i: Input) -> float | int | None:
+        return None if i.default is None else float(i.default) if i.bound is None else int(i.default)
+
+    rows = ", ".join(f"{i.name!r}: ({i.shape!r}, {default(i)!r})" for i in program.inputs)
     return Setting({"INPUTS": f"{{{rows}}}"}, "shapes and defaults" * bool(rows))
 
 

@@ -10,7 +10,7 @@ from tpc.emit.assemble import Setting
 from tpc.plan.infinite import without_error
 from tpc.plan.plan import CovariancesPlan, Plan, SampledPlan
 from tpc.plan.rounds import rounds_in_order, total_rounds
-from tpc.plan.tails import heavy_and_edged
+from tpc.plan.tails import looks
 
 CHEAP = 0.2  # predicted seconds of a run below which time is no matter
 COMPILED = 2.0  # that evaluating halves of the points as all of them may take, which saves compiling for half
@@ -61,7 +61,7 @@ def _is_negative(term: Expr) -> bool:
 def checks(plan: SampledPlan) -> list[Setting]:
     """What the helper `checked` does. The outputs named are those whose integrands are looked at."""
     program = plan.program
-    heavy, edged = heavy_and_edged(program)
+    wanted = looks(program)
     seconds = plan.seconds * plan.repeats
     few = (
         max(HALVED_CHEAPLY, plan.repeats // 2) if seconds < CHEAP else max(1, min(HALVED, plan.repeats // 4))
@@ -91,8 +91,8 @@ def checks(plan: SampledPlan) -> list[Setting]:
     return [
         Setting(of_checked, "of `checked`"),
         Setting(
-            {"HEAVY": repr(heavy), "EDGED": repr(edged)},
-            "outputs whose integrands may have long tails; kinks or jumps",
+            {"HEAVY": repr(wanted.heavy), "EDGED": repr(wanted.edged), "UNROUNDED": repr(wanted.unrounded)},
+            "outputs whose integrands may have long tails; kinks or jumps; of which rounding is no matter",
         ),
         Setting({"WILD": repr(without_error(program))}, "outputs of which E f² is infinite"),
     ]

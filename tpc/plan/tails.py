@@ -1,6 +1,6 @@
-"""Which outputs need a look at their integrands, seen from the instructions.
+"""Which outputs need a look at their integrands, or none at their rounding, seen from the instructions.
 
-They may have heavy tails, or kinks and jumps.
+They may have heavy tails, or kinks and jumps, or change by jumps alone.
 
 What a vector is at infinity is followed through the program as the degree of a polynomial in Gaussians that
 bounds it, INFINITE if none does.
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from tpc.core.elementwise import Elementwise
 from tpc.core.expr import (
@@ -47,14 +48,28 @@ class Growth:
     heavy: bool = False
     # whether it depends on a function of vectors with a kink or a jump
     edged: bool = False
+    # whether it depends on Gaussians, and on them in other ways than by jumps
+    drawn: bool = False
+    varies: bool = False
 
 
-def heavy_and_edged(program: Program) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The outputs that may have a heavy tail, and those that depend on a kink or a jump, by name.
+class Looks(NamedTuple):
+    """Names of outputs."""
 
-    Not of what is looked at to see that a jump is none at 0: there the spread of repeats is all that counts.
-    """
-    known = {name: Growth(1) for group in program.gaussians for name in group.names}
+    # those that may have a heavy tail
+    heavy: tuple[str, ...]
+    # those that depend on a kink or a jump of vectors
+    edged: tuple[str, ...]
+    # those of which repeats may agree without rounding's having a part in that: what changes by jumps alone,
+    # as the share of inputs that are told right, and what is looked at to see that a jump is none at 0, where
+    # the spread of repeats is all that counts
+    unrounded: tuple[str, ...]
+
+
+def looks(program: Program) -> Looks:
+    """What outputs ask for; of those that are looked at to see that a jump is none at 0, nothing."""
+    drawn = Growth(1, drawn=True, varies=True)
+    known = {name: drawn for group in program.gaussians for name in group.names}
     ops = [op for op, _ in instructions(program.body)]
     changed = True
     while changed:
@@ -64,28 +79,49 @@ def heavy_and_edged(program: Program) -> tuple[tuple[str, ...], tuple[str, ...]]
             both = _join((old, new))
             if both != old:
                 known[op.out.name], changed = both, True
-    outputs = {o.name: known.get(o.ref.name, Growth()) for o in program.outputs if not o.jump}
-    return tuple(name for name, g in outputs.items() if g.heavy), tuple(
-        name for name, g in outputs.items() if g.edged
+    found = [(o, known.get(o.ref.name, Growth())) for o in program.outputs]
+    return Looks(
+        tuple(o.name for o, g in found if g.heavy and not o.jump),
+        tuple(o.name for o, g in found if g.edged and not o.jump),
+        tuple(o.name for o, g in found if o.jump or (g.drawn and not g.varies)),
     )
 
 
 def _growth(op: Instruction, known: dict[str, Growth]) -> Growth:
     if isinstance(op, MatMul):  # a Gaussian, and a combination of what the transpose has met
         own = known.get(op.operand.name, Growth())
-        return Growth(max(1, own.degree), own.heavy or 2 * own.degree > TAME, own.edged)
+        heavy = own.heavy or 2 * own.degree > TAME
+        return Growth(max(1, own.degree), heavy, own.edged, drawn=True, varies=True)
     if isinstance(op, OuterMul) and op.vectors is not None:  # a combination of what its rows, or columns, are
         return _join(known.get(v.ref.name, Growth()) for v in walk(op.vectors) if isinstance(v, Value))
     if isinstance(op, OuterMul):
         table, operand = (known.get(ref.name, Growth()) for ref in (op.table, op.operand))
-        both = table.degree + operand.degree
-        return Growth(both, table.heavy or operand.heavy or both > TAME, table.edged or operand.edged)
+        both = _join((table, operand))
+        degree = table.degree + operand.degree
+        return replace(both, degree=degree, heavy=both.heavy or degree > TAME)
     parts = _join(known.get(v.ref.name, Growth()) for v in walk(op.phi) if isinstance(v, Value))
     degree = _degree(op.phi, known)
     edged = parts.edged or any(_edge(x) for x in walk(op.phi))
+    varies = _varies(op.phi, known)
     if isinstance(op, Moment):
-        return Growth(0, parts.heavy or degree > TAME, edged)
-    return Growth(degree, parts.heavy, edged)
+        return Growth(0, parts.heavy or degree > TAME, edged, parts.drawn, varies)
+    return Growth(degree, parts.heavy, edged, parts.drawn, varies)
+
+
+def _varies(x: Expr, known: dict[str, Growth]) -> bool:
+    """Whether an expression depends on Gaussians in other ways than by jumps."""
+    match x:
+        case Value():
+            return known.get(x.ref.name, Growth()).varies
+        case Compare():
+            return False
+        case Call(function, arguments):
+            slopes = elementwise(function).derivatives  # none by what it jumps in
+            return any(
+                slope is not None and _varies(a, known) for a, slope in zip(arguments, slopes, strict=True)
+            )
+        case _:
+            return any(_varies(part, known) for part in children(x))
 
 
 def _edge(x: Expr) -> bool:
@@ -96,7 +132,11 @@ def _join(parts: Iterable[Growth]) -> Growth:
     found = list(parts)
     degree = max((g.degree for g in found), default=0)
     return Growth(
-        degree if degree <= MOST else INFINITE, any(g.heavy for g in found), any(g.edged for g in found)
+        degree if degree <= MOST else INFINITE,
+        any(g.heavy for g in found),
+        any(g.edged for g in found),
+        any(g.drawn for g in found),
+        any(g.varies for g in found),
     )
 
 

@@ -27,7 +27,8 @@ from tpc.emit.helpers.runner import (
     whitened,
 )
 
-HALVED, PADDED, PULLED, PASSES, REPLAYED, HEAVY, EDGED, WILD = 2, True, 64, 4, 4096, (), (), ()
+HALVED, PADDED, PULLED, PASSES, REPLAYED = 2, True, 64, 4, 4096
+HEAVY, EDGED, UNROUNDED, WILD = (), (), (), ()
 
 
 # ---- claims
@@ -151,11 +152,12 @@ def checked(inputs, seed, samples, done, checks, mesh=None):
                     name: np.mean([checks[key][name] for key in keys], axis=0) - np.asarray(value)
                     for name, value in done[k][0].items()
                 }
-    if (
-        REPLAYED
-        and "rounding" not in checks
-        and any(agreeing(np.stack([np.asarray(each[0][name]) for each in done])).any() for name in done[0][0])
-    ):
+    told = (
+        [name for name in done[0][0] if name not in UNROUNDED]
+        if REPLAYED and "rounding" not in checks
+        else ()
+    )
+    if any(agreeing(np.stack([np.asarray(each[0][name]) for each in done])).any() for name in told):
         checks["rounding"] = rounding(given, *draw(seed, 0, samples), done[0][0], REPLAYED, mesh)
     wanted = suspects(done) if PULLED else {}
     if wanted and f"influence-{len(done)}" not in checks:
