@@ -165,3 +165,30 @@ def test_the_square_of_a_loss_that_vanishes_agrees(widths):
     samples = [program.simulate(width=n, seeds=4000) for n in widths]
     report = verify(program.compile()().limits, samples, corrections=program.corrections().outputs)
     assert report.agrees, str(report)
+
+
+@pytest.mark.parametrize(
+    ("exponents", "decay"),
+    [
+        ((1, 0, 0), "n^(-0.50)"),
+        ((1, 1, 0), "n^(-1.00) or faster"),
+        ((2, 0, 0), "n^(-1.00)"),
+        ((4, 0, 0), "n^(-1.00) or faster"),
+    ],
+)
+def test_how_errors_go_down_is_told_as_predicted(exponents, decay):
+    """What is 0 is told as 0: its estimate may be a little less."""
+    own = Polynomial(0.0, ((1.0, exponents),))
+    variance = float(exponents == (1, 0, 0))
+    error = np.array(1e-3)
+    predicted = {
+        "a": replace(
+            own.prediction(0.0, variance - 1e-4 * (variance == 0))["a"],
+            bias_stderr=error,
+            variance_stderr=error,
+        )
+    }
+    samples = [own.samples(width, 1000, seed) for seed, width in enumerate((64, 128, 256))]
+    text = str(verify({"a": (0.0, None)}, samples, corrections=predicted))
+    assert f"by theory {decay}\n" in text
+    assert ("predicted 0," in text.split("n·variance")[1]) == (variance == 0)

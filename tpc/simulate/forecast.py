@@ -40,6 +40,8 @@ class Agreement:
     sigma: np.ndarray
     # by width, how far the mean, or the spread, is from the predicted one, in standard errors
     z: tuple[np.ndarray, ...]
+    # of which entries what is predicted is 0, within its error
+    zero: np.ndarray
 
     @property
     def agrees(self) -> bool:
@@ -185,7 +187,8 @@ class Scaled:
             z = (self.values - self.wanted) / np.sqrt(self.variances + np.square(self.common) + square)
             stderr = np.sqrt(np.where(np.isnan(self.wanted), own, own + square))
         lost = tells_nothing(estimate, np.sqrt(own), assumed)
-        return Agreement(self.wanted, np.where(lost, np.nan, estimate), stderr, sigma, tuple(z))
+        zero = known_zero(self.wanted, self.error)
+        return Agreement(self.wanted, np.where(lost, np.nan, estimate), stderr, sigma, tuple(z), zero)
 
 
 def _against(own: Scaled, next_order: np.ndarray, assumed: np.ndarray, growth: int) -> Agreement:

@@ -105,4 +105,5 @@ def _merged_agreement(
         stderr,
         np.where(unjudged, np.nan, sigma),
         tuple(np.where(unjudged, np.nan, own) for own in z),
+        _merged([(which, own.zero) for which, own in parts]),
     )

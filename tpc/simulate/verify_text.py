@@ -89,7 +89,8 @@ def _predictions(output: OutputComparison, at: tuple[int, ...]) -> list[str]:
             continue
         agrees = "" if part.sigma[at] <= THRESHOLD else ": DISAGREES"
         judged = f"{part.sigma[at]:.1f} σ{agrees}" if own.usable[at] else "not judged"
-        lines.append(f"{measured}, predicted {part.predicted[at]:.3g}, {judged}")
+        predicted = "0" if part.zero[at] else f"{part.predicted[at]:.3g}"
+        lines.append(f"{measured}, predicted {predicted}, {judged}")
     return [*lines, *_unjudged(own, at, len(output.rows))]
 
 
@@ -106,6 +107,14 @@ def _unjudged(own: Forecast, at: tuple[int, ...], widths: int) -> list[str]:
             f"order holds {print_from(holds[nowhere].min())} at the earliest"
         )
     return lines
+
+
+def _decay(output: OutputComparison) -> str:
+    """How the RMS error of an output goes down, by what is predicted of it."""
+    own, order = output.forecast, float(np.min(output.gap.order))
+    if own is None or order < 1 or not own.variance.zero.all():
+        return f"n^({-min(order, 0.5):.2f})"
+    return "n^(-1.00)" + " or faster" * bool(own.bias.zero.all())
 
 
 def _bias_of(output: OutputComparison, at: tuple[int, ...]) -> str:
@@ -140,7 +149,7 @@ def verdict(output: OutputComparison) -> list[str]:
     ]
     if output.slope.estimate is not None:
         lines.append(
-            f"error ∝ n^({output.slope.estimate:.2f} ± {output.slope.stderr:.2f}), by theory n^(-0.50)"
+            f"error ∝ n^({output.slope.estimate:.2f} ± {output.slope.stderr:.2f}), by theory {_decay(output)}"
             + ("" if output.slope.agrees else ": it does not go down")
         )
     if left_out:
