@@ -61,14 +61,14 @@ def test_what_is_known_of_the_first_step(net):
     own = found["loss"]
     assert abs(own.bias[0] - own.variance[0] / 2) < 4 * (own.bias_stderr[0] + own.variance_stderr[0] / 2)
     table = found.covariances["loss", "loss"]
-    np.testing.assert_allclose(np.diag(table), own.variance, rtol=1e-12)
+    np.testing.assert_allclose(np.diag(table), own.variance, rtol=1e-14)
     assert found.covariances["loss", "g"].shape == (2,)
 
 
 def test_rounds_have_their_joint_law(net):
     """f(-x) = -f(x) in every network of tanh: rounds that each met directions of their own were not so."""
     table, both = net[1].covariances["odd", "odd"], np.array([[1, -1], [-1, 1]])
-    np.testing.assert_allclose(table, table[0, 0] * both, rtol=1e-12)
+    np.testing.assert_allclose(table, table[0, 0] * both, rtol=1e-14)
 
 
 def test_differences_are_derivatives():

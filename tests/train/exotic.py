@@ -83,17 +83,12 @@ class Net:
         )
 
 
-def gram(W, x):
-    """Attention of one head, linear in the scores: q_p·k_q/n as a mean."""
+def attention(W, x):
+    """Of one head, linear in the scores: q_p·k_q/n as a mean."""
     h = tanh(x @ W["U"].T)  # [P, n]
     q, key, v = h @ W["Q"].T, h @ W["K"].T, h @ W["A"].T
-    return h, (q @ key.T) / h.shape[1], v
-
-
-def attention(W, x):
-    h, scores, v = gram(W, x)
-    weights = jax.nn.softmax(scores, axis=1)
-    return W["V"] @ jnp.mean(tanh(weights @ v + h), axis=0)
+    z = jax.nn.softmax((q @ key.T) / h.shape[1], axis=1) @ v
+    return W["V"] @ jnp.mean(tanh(z + h), axis=0)
 
 
 def gelu_half(z):
@@ -143,6 +138,21 @@ def mixture(W, x):
     a, c = tanh(W["W"] @ tanh(h)), W["R"] @ jnp.maximum(h, 0)
     gate = jax.nn.sigmoid((h * a).mean() + W["c"])
     return W["V"] @ (gate * a + (1 - gate) * c)
+
+
+# weights, body and the same on dense weights, of `Net`, here and in kernel_networks.py
+ATTENTION = (
+    {"U": ("n", "d"), "Q": ("n", "n"), "K": ("n", "n"), "A": ("n", "n"), "V": (1, "n")},
+    "h[p] = tanh(U @ x[p]) for p < P\n"
+    "a[p] = Q @ h[p] for p < P\n"
+    "b[p] = K @ h[p] for p < P\n"
+    "v[p] = A @ h[p] for p < P\n"
+    "w[p, q] = exp(mean(a[p]*b[q])) for p < P for q < P\n"
+    "s[p] = sum(q < P: w[p, q]) for p < P\n"
+    "z[p] = tanh(sum(q < P: w[p, q]*v[q])/s[p] + h[p]) for p < P\n"
+    "return V @ (sum(p < P: z[p])/P)",
+    attention,
+)
 
 
 NETS = {
@@ -197,18 +207,7 @@ NETS = {
         "w[t] = z for t < 2\nreturn V @ (w[0] + sum(i < 2: tanh(w[i])*i))",
         own_variables,
     ),
-    "attention": Net(
-        {"U": ("n", "d"), "Q": ("n", "n"), "K": ("n", "n"), "A": ("n", "n"), "V": (1, "n")},
-        "h[p] = tanh(U @ x[p]) for p < P\n"
-        "a[p] = Q @ h[p] for p < P\n"
-        "b[p] = K @ h[p] for p < P\n"
-        "v[p] = A @ h[p] for p < P\n"
-        "w[p, q] = exp(mean(a[p]*b[q])) for p < P for q < P\n"
-        "s[p] = sum(q < P: w[p, q]) for p < P\n"
-        "z[p] = tanh(sum(q < P: w[p, q]*v[q])/s[p] + h[p]) for p < P\n"
-        "return V @ (sum(p < P: z[p])/P)",
-        attention,
-    ),
+    "attention": Net(*ATTENTION),
     "layer norm": Net(
         {"U": ("n", "d"), "b": ("n", None), "W": ("m", "n"), "V": (1, "m")},
         "h = W @ tanh(U @ x[0] + b)\nc = h - mean(h)\nreturn V @ tanh(c/sqrt(mean(c^2) + 0.1))",

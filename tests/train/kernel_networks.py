@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tests.train.exotic import ATTENTION, tanh
+
 WIDTH = 8
 SIZES = {"n": WIDTH, "m": 2 * WIDTH, "r": WIDTH // 2, "N": 2, "P": 3, "d": 2, "k": 3}
 HEAD = """width n
@@ -60,10 +62,6 @@ class Net:
         return HEAD + "\n".join([*lines, f"{self.before}network f(x):", body, *ends])
 
 
-def tanh(x):
-    return jnp.tanh(x)
-
-
 def relu(x):
     return jnp.maximum(x, 0)
 
@@ -79,13 +77,6 @@ def layer_norm(W, x):
     h = W["W"] @ relu(W["U"] @ x[0] + W["b"])
     z = (h - h.mean()) / jnp.sqrt(((h - h.mean()) ** 2).mean())
     return W["V"] @ tanh(z)
-
-
-def attention(W, x):
-    h = tanh(x @ W["U"].T)
-    q, key, v = h @ W["Q"].T, h @ W["K"].T, h @ W["A"].T
-    z = jax.nn.softmax((q @ key.T) / h.shape[1], axis=1) @ v
-    return W["V"] @ jnp.mean(tanh(z + h), axis=0)
 
 
 def padded(W, x):
@@ -162,18 +153,7 @@ NETS = {
             tanh(W["U"] @ x[0])
         ),
     ),
-    "attention": Net(
-        {"U": ("n", "d"), "Q": ("n", "n"), "K": ("n", "n"), "A": ("n", "n"), "V": (1, "n")},
-        "h[p] = tanh(U @ x[p]) for p < P\n"
-        "a[p] = Q @ h[p] for p < P\n"
-        "b[p] = K @ h[p] for p < P\n"
-        "v[p] = A @ h[p] for p < P\n"
-        "w[p, q] = exp(mean(a[p]*b[q])) for p < P for q < P\n"
-        "s[p] = sum(q < P: w[p, q]) for p < P\n"
-        "z[p] = tanh(sum(q < P: w[p, q]*v[q])/s[p] + h[p]) for p < P\n"
-        "return V @ (sum(p < P: z[p])/P)",
-        attention,
-    ),
+    "attention": Net(*ATTENTION),
     "convolution": Net(
         {"U": ("n", "d"), "W": ("n", "n"), "R": ("n", "n"), "V": (1, "n")},
         "h[p] = tanh(U @ x[p]) for p < P\n"

@@ -66,7 +66,7 @@ def end_of(text, head=HAND_HEAD):
     ],
 )
 def test_rules_by_hand_are_steps_like_others(parts):
-    np.testing.assert_allclose(end_of(parts + END), end_of(by_sgd(0, 4) + END), rtol=1e-12)
+    np.testing.assert_allclose(end_of(parts + END), end_of(by_sgd(0, 4) + END), rtol=1e-14)
 
 
 def test_a_rule_by_hand_changes_the_weight_with_what_stands_in_front_of_it():
@@ -74,7 +74,7 @@ def test_a_rule_by_hand_changes_the_weight_with_what_stands_in_front_of_it():
         "weight U : n x d", "weight U : n x d, scale = 1/2, std = 3"
     )
     rule = by_hand(0, 4).replace("W += -eta", "W += -4*eta").replace("U += -eta", "U += -1/4*eta")
-    np.testing.assert_allclose(end_of(rule + END, head), end_of(by_sgd(0, 4) + END, head), rtol=1e-12)
+    np.testing.assert_allclose(end_of(rule + END, head), end_of(by_sgd(0, 4) + END, head), rtol=1e-14)
 
 
 @pytest.mark.parametrize("before", ["", by_hand(0, 2), by_sgd(0, 2, ", momentum = 1/2, decay = 0.1")])
@@ -86,7 +86,7 @@ def test_adapting_is_training_on_its_own(before):
         "train f for t < 3:\n    batch (xi[i], y[i]) for i < 2\n    loss mse\n    update sgd(lr = eta)\n"
         + END
     )
-    np.testing.assert_allclose(end_of(before + adapted), end_of(before + trained), rtol=1e-12)
+    np.testing.assert_allclose(end_of(before + adapted), end_of(before + trained), rtol=1e-14)
 
 
 def test_a_part_of_a_trained_network_is_trained_with_it():
@@ -94,5 +94,5 @@ def test_a_part_of_a_trained_network_is_trained_with_it():
         end_of(by_sgd(0, 4) + f"output end[t] = mean({x}(xi[0])^2) for t < T + 1\n")
         for x in ("first[t]", "f[t].h1")
     )
-    np.testing.assert_allclose(part, whole, rtol=1e-12)
+    np.testing.assert_allclose(part, whole, rtol=1e-14)
     assert np.unique(part).size == 5

@@ -111,10 +111,10 @@ def test_linear_networks_have_their_kernels_exactly():
     """NNGP = scale²-products times v·v/n; the NTK has them once for each weight, times its rate; training
     changes none."""
     found = tpc.parse(LINEAR).compile()({"j": [1, 1], "s": 2, "r": 3})
-    np.testing.assert_allclose(found["a"].value, np.eye(2) / 4, atol=1e-12)
-    np.testing.assert_allclose(found["b"].value, (3 + 1) * np.eye(2) / 4, atol=1e-12)
-    np.testing.assert_allclose(found["e"].value, 2, atol=1e-12)
-    np.testing.assert_allclose(found["c"].value, [4 + 5 - 5, 4 + 5 - 4], atol=1e-12)
+    np.testing.assert_allclose(found["a"].value, np.eye(2) / 4, rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(found["b"].value, (3 + 1) * np.eye(2) / 4, rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(found["e"].value, 2, rtol=1e-14)
+    np.testing.assert_allclose(found["c"].value, [4 + 5 - 5, 4 + 5 - 4], rtol=1e-14)
     np.testing.assert_allclose(
-        tpc.parse(LINEAR).compile()({"j": [1, 2], "s": 2, "r": 3})["c"].value, [4, 1 - 0], atol=1e-12
+        tpc.parse(LINEAR).compile()({"j": [1, 2], "s": 2, "r": 3})["c"].value, [4, 1 - 0], rtol=1e-14
     )

@@ -40,8 +40,13 @@ class Agreement:
     sigma: np.ndarray
     # by width, how far the mean, or the spread, is from the predicted one, in standard errors
     z: tuple[np.ndarray, ...]
-    # of which entries what is predicted is 0, within its error
-    zero: np.ndarray
+    # the standard error of what is predicted, 0 where that is exact
+    error: np.ndarray
+
+    @property
+    def zero(self) -> np.ndarray:
+        """Of which entries what is predicted is 0, within its error."""
+        return known_zero(self.predicted, self.error)
 
     @property
     def agrees(self) -> bool:
@@ -187,8 +192,8 @@ class Scaled:
             z = (self.values - self.wanted) / np.sqrt(self.variances + np.square(self.common) + square)
             stderr = np.sqrt(np.where(np.isnan(self.wanted), own, own + square))
         lost = tells_nothing(estimate, np.sqrt(own), assumed)
-        zero = known_zero(self.wanted, self.error)
-        return Agreement(self.wanted, np.where(lost, np.nan, estimate), stderr, sigma, tuple(z), zero)
+        estimate = np.where(lost, np.nan, estimate)
+        return Agreement(self.wanted, estimate, stderr, sigma, tuple(z), self.error)
 
 
 def _against(own: Scaled, next_order: np.ndarray, assumed: np.ndarray, growth: int) -> Agreement:

@@ -89,9 +89,9 @@ def _merged(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
 def _merged_agreement(
     parts: Sequence[tuple[np.ndarray, Agreement]], usable: np.ndarray, widths: int
 ) -> Agreement:
-    predicted, estimate, stderr, sigma = (
+    predicted, estimate, stderr, sigma, error = (
         _merged([(which, getattr(own, name)) for which, own in parts])
-        for name in ("predicted", "estimate", "stderr", "sigma")
+        for name in ("predicted", "estimate", "stderr", "sigma", "error")
     )
     nothing = np.full(usable.shape, np.nan)
     z = [
@@ -105,5 +105,5 @@ def _merged_agreement(
         stderr,
         np.where(unjudged, np.nan, sigma),
         tuple(np.where(unjudged, np.nan, own) for own in z),
-        _merged([(which, own.zero) for which, own in parts]),
+        error,
     )

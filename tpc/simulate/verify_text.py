@@ -89,7 +89,7 @@ def _predictions(output: OutputComparison, at: tuple[int, ...]) -> list[str]:
             continue
         agrees = "" if part.sigma[at] <= THRESHOLD else ": DISAGREES"
         judged = f"{part.sigma[at]:.1f} σ{agrees}" if own.usable[at] else "not judged"
-        predicted = "0" if part.zero[at] else f"{part.predicted[at]:.3g}"
+        predicted = f"{part.predicted[at]:.3g}" + f" ± {part.error[at]:.2g}" * bool(part.error[at])
         lines.append(f"{measured}, predicted {predicted}, {judged}")
     return [*lines, *_unjudged(own, at, len(output.rows))]
 
