@@ -152,12 +152,10 @@ def checked(inputs, seed, samples, done, checks, mesh=None):
                     name: np.mean([checks[key][name] for key in keys], axis=0) - np.asarray(value)
                     for name, value in done[k][0].items()
                 }
-    told = (
-        [name for name in done[0][0] if name not in UNROUNDED]
-        if REPLAYED and "rounding" not in checks
-        else ()
-    )
-    if any(agreeing(np.stack([np.asarray(each[0][name]) for each in done])).any() for name in told):
+    rounded = [
+        np.stack([np.asarray(o[name]) for o, _ in done]) for name in done[0][0] if name not in UNROUNDED
+    ]
+    if REPLAYED and "rounding" not in checks and any(agreeing(values).any() for values in rounded):
         checks["rounding"] = rounding(given, *draw(seed, 0, samples), done[0][0], REPLAYED, mesh)
     wanted = suspects(done) if PULLED else {}
     if wanted and f"influence-{len(done)}" not in checks:
